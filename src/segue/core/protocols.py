@@ -1,0 +1,68 @@
+"""Shapes of the parts that can be exchanged. Each has a contract test class in tests/contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from segue.core.types import Floats, Histories, Profile, Query, Ranking, Reason, Rows, Training
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Scores every item for people it may never have met. Holds nothing of any person."""
+
+    name: str
+
+    def fit(self, training: Training) -> None:
+        """Learn the item side from what was known before ``training.at``."""
+
+    def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
+        """(n_users, n_items) float32, finite; higher is better. Seen items are scored too."""
+
+    def state(self) -> Arrays:
+        """All that :meth:`restore` needs, as plain arrays (no objects)."""
+
+    def restore(self, state: Arrays) -> None:
+        """Take over a state that :meth:`state` gave; afterwards scores are bitwise equal."""
+
+
+@runtime_checkable
+class Additive(Protocol):
+    """A strategy whose score is a sum over the history."""
+
+    def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
+        """(n_entries, n_wanted) float32: what each history entry of one user adds to each of
+        ``items``; the column sums are the scores (up to a constant that the history
+        does not touch)."""
+
+
+@runtime_checkable
+class Recommender(Protocol):
+    """What serving needs: the whole system behind one question."""
+
+    version: str
+    strategy: str
+
+    def recommend(self, query: Query) -> Ranking:
+        """Best ``query.k`` items, each with reasons whose shares sum to one."""
+
+    def reasons(self, query: Query, item_id: str) -> tuple[Reason, ...]:
+        """Why this item stands where it stands for this person, seen or not."""
+
+    def similar(self, item_id: str, k: int) -> Ranking:
+        """Items most like one item, best first, the item itself left out."""
+
+
+class Encoder(Protocol):
+    """Turns clips (texts, pictures, sounds) into unit vectors."""
+
+    name: str  # names model and revision, as in "use-multilingual-3@0.2.1"
+    dim: int
+
+    def encode(self, clips: Sequence[Any]) -> Floats:
+        """(n, dim) float32, unit rows."""

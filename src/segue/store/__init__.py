@@ -1,0 +1,1 @@
+"""The workspace folder: one database (SQLAlchemy Core), derived files and model packages."""

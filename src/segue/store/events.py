@@ -1,0 +1,212 @@
+"""Events: written once, read by person (newest first) or all in time order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from segue.core.errors import BadInput
+from segue.core.types import Catalogue, Event, Floats, Histories, Interactions
+from segue.store import schema
+
+_COLUMNS = (
+    "event_id", "user_num", "item_num", "kind", "value", "time", "platform", "session",
+    "position", "model_version",
+)  # fmt: skip
+
+
+class Weigher(Protocol):
+    """Turns kinds and values of events into weights in [-1, 1], NaN for no interaction."""
+
+    def weigh(self, kinds: npt.NDArray[np.str_], values: Floats) -> Floats: ...
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many events were new and how many were already there (same event id)."""
+
+    added: int
+    known: int
+
+
+def numbers(
+    connection: sa.Connection, table: sa.Table, ids: Iterable[str], *, step: int = 500
+) -> dict[str, int]:
+    """Database keys of some ids of ``items`` or ``users``; unknown ids are left out."""
+    wanted = list(dict.fromkeys(ids))
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), step):
+        rows = connection.execute(
+            sa.select(table.c.id, table.c.num).where(table.c.id.in_(wanted[start : start + step]))
+        )
+        found.update((row[0], row[1]) for row in rows)
+    return found
+
+
+def insert_ignore(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]
+) -> int:
+    """Insert rows, skipping those whose unique key exists. Returns how many were inserted."""
+    if not rows:
+        return 0
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert  # noqa: PLC0415 - one of two dialects
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]  # noqa: PLC0415
+    statement = insert(table).on_conflict_do_nothing()
+    return int(connection.execute(statement, rows).rowcount)
+
+
+def write(engine: sa.Engine, events: Sequence[Event]) -> Written:
+    """Store events durably; a repeated ``event_id`` is not an error and changes nothing.
+
+    People who are not known yet are added. Raises :class:`BadInput` when an item is unknown;
+    then nothing of the batch is stored.
+    """
+    if not events:
+        return Written(0, 0)
+    with engine.begin() as connection:
+        item_nums = numbers(connection, schema.items, (e.item_id for e in events))
+        unknown = [e for e in events if e.item_id not in item_nums]
+        if unknown:
+            raise BadInput(
+                f"event {unknown[0].event_id!r}: item {unknown[0].item_id!r} is not in the "
+                f"catalogue ({len(unknown)} of {len(events)} events); import the item first"
+            )
+        user_ids = dict.fromkeys(e.user_id for e in events)
+        user_nums = numbers(connection, schema.users, user_ids)
+        new = [{"id": i, "interests": []} for i in user_ids if i not in user_nums]
+        if new:
+            insert_ignore(connection, schema.users, new)
+            user_nums = numbers(connection, schema.users, user_ids)
+        rows = []
+        for event in events:
+            row = asdict(event)
+            row["user_num"] = user_nums[row.pop("user_id")]
+            row["item_num"] = item_nums[row.pop("item_id")]
+            rows.append(row)
+        added = insert_ignore(connection, schema.events, rows)
+    return Written(added, len(events) - added)
+
+
+def write_rows(engine: sa.Engine, rows: Sequence[tuple[Any, ...]]) -> Written:
+    """Bulk path: tuples in the order of ``BULK_COLUMNS``, keys already resolved.
+
+    The driver's own executemany skips SQLAlchemy's per-row work: a million rows in seconds.
+    """
+    mark = {"qmark": "?", "format": "%s", "pyformat": "%s"}[engine.dialect.paramstyle]
+    sql = (
+        f"INSERT INTO events ({', '.join(_COLUMNS)}) VALUES ({', '.join([mark] * len(_COLUMNS))}) "
+        "ON CONFLICT (event_id) DO NOTHING"
+    )
+    with engine.begin() as connection:
+        added = connection.exec_driver_sql(sql, list(rows)).rowcount if rows else 0
+    return Written(int(added), len(rows) - int(added))
+
+
+BULK_COLUMNS = _COLUMNS
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One event of a person as the page shows it."""
+
+    item_id: str
+    title: str
+    kind: str
+    value: float | None
+    time: float
+
+
+def recent(engine: sa.Engine, user_id: str, limit: int = 200) -> tuple[Seen, ...]:
+    """A person's last events, newest first; empty for an unknown person."""
+    e, i, u = schema.events.c, schema.items.c, schema.users.c
+    query = (
+        sa.select(i.id, i.title, e.kind, e.value, e.time)
+        .join_from(schema.events, schema.items, e.item_num == i.num)
+        .join(schema.users, e.user_num == u.num)
+        .where(u.id == user_id)
+        .order_by(e.time.desc(), e.num.desc())
+        .limit(limit)
+    )
+    with engine.connect() as connection:
+        return tuple(Seen(*row) for row in connection.execute(query))
+
+
+def history(
+    engine: sa.Engine, user_id: str, item_nums: npt.NDArray[np.int64], weigher: Weigher,
+    *, limit: int = 1000,
+) -> Histories:  # fmt: skip
+    """A person's history for a catalogue whose row r has key ``item_nums[r]`` (ascending).
+
+    Events on items outside the catalogue are left out. Empty for an unknown person.
+    """
+    e = schema.events.c
+    user = sa.select(schema.users.c.num).where(schema.users.c.id == user_id).scalar_subquery()
+    query = (
+        sa.select(e.item_num, e.kind, e.value, e.time)
+        .where(e.user_num == user)
+        .order_by(e.time.desc(), e.num.desc())
+        .limit(limit)
+    )
+    with engine.connect() as connection:
+        found = connection.execute(query).all()
+    return _one_history(found[::-1], item_nums, weigher)
+
+
+def _one_history(
+    found: Sequence[Any], item_nums: npt.NDArray[np.int64], weigher: Weigher
+) -> Histories:
+    nums = np.array([row[0] for row in found], dtype=np.int64)
+    kinds = np.array([row[1] for row in found], dtype=np.str_)
+    values = np.array([np.nan if row[2] is None else row[2] for row in found], dtype=np.float32)
+    times = np.array([row[3] for row in found], dtype=np.float64)
+    weights = weigher.weigh(kinds, values) if len(found) else values
+    rows = np.searchsorted(item_nums, nums)
+    known = (rows < len(item_nums)) & ~np.isnan(weights)
+    known[known] = item_nums[rows[known]] == nums[known]
+    interactions = Interactions(
+        users=np.zeros(int(known.sum()), dtype=np.intp),
+        items=rows[known].astype(np.intp),
+        weight=weights[known],
+        time=times[known],
+        n_users=1,
+        n_items=len(item_nums),
+    )
+    return interactions.histories()
+
+
+def interactions(
+    engine: sa.Engine,
+    catalogue: Catalogue,
+    item_nums: npt.NDArray[np.int64],
+    user_nums: npt.NDArray[np.int64],
+    weigher: Weigher,
+) -> Interactions:
+    """Everything people did, in time order, in rows of ``item_nums`` and ``user_nums``."""
+    e = schema.events.c
+    query = sa.select(e.user_num, e.item_num, e.kind, e.value, e.time).order_by(e.time, e.num)
+    with engine.connect() as connection:
+        found = connection.execute(query).all()
+    if not found:
+        empty = np.zeros(0, dtype=np.intp)
+        none = np.zeros(0, dtype=np.float32)
+        return Interactions(empty, empty, none, np.zeros(0), len(user_nums), len(catalogue), none)
+    users, items, kinds, values, times = zip(*found, strict=True)
+    value = np.array([np.nan if v is None else v for v in values], dtype=np.float32)
+    weight = weigher.weigh(np.array(kinds, dtype=np.str_), value)
+    kept = ~np.isnan(weight)
+    return Interactions(
+        users=np.searchsorted(user_nums, np.array(users))[kept].astype(np.intp),
+        items=np.searchsorted(item_nums, np.array(items))[kept].astype(np.intp),
+        weight=weight[kept],
+        time=np.array(times, dtype=np.float64)[kept],
+        n_users=len(user_nums),
+        n_items=len(catalogue),
+        value=value[kept],
+    )
