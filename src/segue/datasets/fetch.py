@@ -56,6 +56,8 @@ class Package:
     sha256: str = ""  # of the archive; empty for debian, where ``contents`` is pinned
     bytes: int = 0  # of the archive
     notice: str = ""
+    platform: str = ""  # for wheels that differ by machine: which one is pinned (files only)
+    python: str = ""
     contents: Mapping[str, str] = field(default_factory=dict)  # file name -> sha256
 
     def __post_init__(self) -> None:
@@ -172,9 +174,11 @@ def _download(package: Package, archives: Path) -> Path:
 
 def _command(package: Package) -> list[str]:
     if package.kind == "pypi":
+        pinned = ["--platform", package.platform, "--python-version", package.python]
         return [
             sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check",
             "--no-deps", "--only-binary=:all:", "--dest", ".",
+            *(pinned if package.platform else []),
             f"{package.package}=={package.version}",
         ]  # fmt: skip
     tool = {"npm": "npm", "debian": "apt-get"}[package.kind]
