@@ -1,0 +1,1 @@
+"""Media files become items: scanned, examined in a sandboxed child, stored by content hash."""

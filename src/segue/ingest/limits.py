@@ -1,0 +1,53 @@
+"""What a media file may cost. Anything larger is refused with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from segue.core.errors import BadSettings
+
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class MediaLimits:
+    """Bounds on one file and on the child process that decodes it.
+
+    The time-out grows with the size of the file: ``base_timeout_s + timeout_s_per_mb * MB``, at
+    most ``max_timeout_s``. Decoding stops by itself at ``soft_share`` of it and keeps what it has.
+    """
+
+    max_file_bytes: int = 20 << 30
+    max_document_bytes: int = 300 << 20  # documents and pictures are held in memory
+    max_duration_s: float = 12 * 3600.0
+    max_pixels: int = 64_000_000
+    max_text_chars: int = 400_000
+    max_zip_bytes: int = 200 << 20  # all of an archive, unpacked
+    max_zip_ratio: float = 200.0  # unpacked bytes for each packed byte, of one member
+    max_zip_members: int = 5_000
+    max_pages: int = 400
+    max_cues: int = 50_000
+    max_keyframes: int = 12
+    keyframe_every_s: float = 10.0
+    full_decode_s: float = 30.0  # shorter videos are decoded whole, longer ones at keyframes only
+    max_audio_s: float = 600.0
+    picture_side_px: int = 640
+    memory_bytes: int = 2 << 30
+    open_files: int = 64
+    base_timeout_s: float = 4.0
+    timeout_s_per_mb: float = 1.0
+    max_timeout_s: float = 900.0
+    soft_share: float = 0.6
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not value > 0:
+                raise BadSettings(f"media limit {field.name} must be > 0, got {value}")
+        if self.soft_share >= 1:
+            raise BadSettings(f"media limit soft_share must be < 1, got {self.soft_share}")
+
+    def timeout_s(self, size: int) -> float:
+        """Wall-clock seconds that a file of ``size`` bytes may take."""
+        wanted = self.base_timeout_s + self.timeout_s_per_mb * size / MEGABYTE
+        return min(self.max_timeout_s, wanted)

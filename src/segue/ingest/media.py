@@ -1,0 +1,123 @@
+"""What crosses the pipe between segue and the sandboxed child: plain values only."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from segue.core.errors import UnreadableMedia
+from segue.ingest.limits import MediaLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A regular file that the walk met, as its directory entry described it."""
+
+    path: str  # absolute
+    folder: str  # the folder that was asked for, absolute
+    size: int
+    mtime_ns: int
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A derived file: its kind, bytes and place in time."""
+
+    kind: str  # poster | keyframe | audio16k | text | subtitle
+    suffix: str
+    data: bytes
+    time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """All that was learned of one file. ``note`` says what was damaged."""
+
+    media: str  # video | audio | image | book | subtitle
+    format: str
+    title: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    creators: tuple[str, ...] = ()
+    year: int | None = None
+    language: str | None = None
+    duration_s: float | None = None
+    streams: tuple[dict[str, Any], ...] = ()
+    assets: tuple[Asset, ...] = ()
+    note: str = ""
+    raw_tags: dict[str, str] = field(default_factory=dict)
+
+
+class Blob(io.RawIOBase):
+    """A read-only view of an open file that has no name.
+
+    Libraries take ``file.name`` as a hint (FFmpeg resolves playlists against it), so the path
+    stays out of their sight.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+        self.size = os.fstat(descriptor).st_size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = os.pread(self._descriptor, len(buffer), self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        if base + offset < 0:
+            raise OSError(f"seek before the start of the file: {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+def open_blob(found: Found) -> Blob:
+    """Open exactly the regular file that the walk met: no link, no FIFO, not one swapped in since.
+
+    O_NONBLOCK: should a FIFO have taken its place, open returns at once and is refused.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(found.path, flags)
+    except OSError as error:
+        raise UnreadableMedia(found.path, f"cannot be opened: {error.strerror}") from error
+    now = os.fstat(descriptor)
+    same = (now.st_dev, now.st_ino, now.st_size) == (found.device, found.inode, found.size)
+    if not stat.S_ISREG(now.st_mode) or not same:
+        os.close(descriptor)
+        raise UnreadableMedia(found.path, "changed while it was being read; ingest it again")
+    return Blob(descriptor)
+
+
+class Budget:
+    """CPU seconds that a decoder may spend before it stops and keeps what it has."""
+
+    def __init__(self, limits: MediaLimits, size: int) -> None:
+        self._end = time.process_time() + limits.timeout_s(size) * limits.soft_share
+        self._end_wall = time.monotonic() + limits.timeout_s(size) * (limits.soft_share + 1) / 2
+
+    def spent(self) -> bool:
+        return time.process_time() > self._end or time.monotonic() > self._end_wall

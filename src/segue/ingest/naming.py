@@ -1,0 +1,103 @@
+"""From what a file and its sidecar say to the row of an item."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import PurePath
+from typing import Any
+
+from segue.ingest.media import Examined, Found
+
+SPOKEN_GENRES = {
+    "speech": "speech", "spoken": "speech", "spoken word": "speech", "audiobook": "speech",
+    "audiobooks": "speech", "audio book": "speech", "voice": "speech", "lecture": "speech",
+    "podcast": "podcast", "podcasts": "podcast",
+}  # fmt: skip
+SPOKEN_FOLDERS = ("sounds", "speech", "voice", "spoken", "audiobook", "prompts")
+NOT_WORKS = (
+    "readme", "license", "licence", "copying", "copyright", "notice", "changelog", "changes",
+    "authors", "credits", "requirements", "todo", "install", "manifest", "top_level",
+    "entry_points",
+)  # fmt: skip
+NO_TITLES = ("untitled", "unknown", "title", "track", "microsoft word")
+SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
+TWO_PARTS = re.compile(r"^(?P<stem>.+)\.[A-Za-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")
+KINDS = {"video": "video", "image": "image", "book": "book"}
+
+
+def is_side_text(path: str) -> bool:
+    """A read-me, licence or the like: text, but no work that anyone would be recommended."""
+    plain = PurePath(path)
+    stem = plain.stem.lower().replace("-", "_").split("_")[0].split(".")[0]
+    return plain.suffix.lower() in (".txt", ".text") and (
+        stem in NOT_WORKS or plain.stem.lower() in NOT_WORKS
+    )
+
+
+def title_of(path: str) -> str:
+    """A file name as a title: "07_night-train.flac" becomes "Night train"."""
+    stem = PurePath(path).stem
+    words = " ".join(re.split(r"[\s_.+-]+", stem)).strip()
+    plain = re.sub(r"^\d{1,3} (?=\D)", "", words) or words or stem
+    return plain[0].upper() + plain[1:]
+
+
+def kind_of(examined: Examined, found: Found) -> str:
+    """An item kind; sound is music unless its genre or folder says that it is speech."""
+    if examined.media in KINDS:
+        return KINDS[examined.media]
+    for tag in examined.tags:
+        if tag.lower() in SPOKEN_GENRES:
+            return SPOKEN_GENRES[tag.lower()]
+    root = PurePath(found.folder)
+    folders = (root.name, *PurePath(found.path).relative_to(root).parent.parts)
+    spoken = any(word in folder.lower() for folder in folders for word in SPOKEN_FOLDERS)
+    return "speech" if spoken else "track"
+
+
+def item_row(
+    found: Found, examined: Examined, said: dict[str, Any], content_hash: str, now: float
+) -> dict[str, Any]:
+    """A row of ``items``; ``said`` (sidecar) wins over the file's own tags."""
+    title = examined.title
+    if not title or title.lower().startswith(NO_TITLES):
+        title = title_of(found.path)
+    extra = {
+        "media": examined.media,
+        "format": examined.format,
+        "streams": list(examined.streams),
+        "container_tags": examined.raw_tags,
+        "size_bytes": found.size,
+    }
+    row = {
+        "id": f"media:{content_hash[:16]}",
+        "kind": kind_of(examined, found),
+        "title": title,
+        "description": examined.description,
+        "tags": list(examined.tags),
+        "creators": list(examined.creators),
+        "year": examined.year,
+        "language": examined.language,
+        "duration_s": examined.duration_s,
+        "added_at": now,
+        "source": "",
+        "licence": "",
+        "content_hash": content_hash,
+        "extra": extra | ({"note": examined.note} if examined.note else {}),
+    }
+    return row | said
+
+
+def media_beside(path: str) -> list[str]:
+    """Files that a subtitle may belong to: ``film.en.srt`` to ``film.en.*``, else ``film.*``."""
+    plain = PurePath(path)
+    match = TWO_PARTS.match(plain.stem)
+    stems = [plain.stem, *([match["stem"]] if match else [])]
+    names = sorted(os.listdir(plain.parent))
+    return [
+        str(plain.parent / name)
+        for stem in stems
+        for name in names
+        if PurePath(name).stem == stem and PurePath(name).suffix.lower() not in SUBTITLE_SUFFIXES
+    ]
