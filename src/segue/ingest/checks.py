@@ -49,15 +49,9 @@ class Checked:
 def to_ours(raw: pl.DataFrame, what: str, layout: Layout, path: Path) -> Checked:
     """Our columns as text. Without a mapping, columns are taken by name and others reported."""
     theirs = [name for name in raw.columns if name != ROW]
-    columns = dict(layout.columns)
-    unknown: list[str] = []
+    columns, unknown = dict(layout.columns), list[str]()
     if not columns:
-        for name in theirs:
-            ours = name if name in COLUMNS[what] else ALIASES[what].get(name, "")
-            if ours and ours not in columns:
-                columns[ours] = name
-            else:
-                unknown.append(name)
+        columns, unknown = _by_name(theirs, what)
     elif len(raw):
         _refuse_missing(columns, theirs, path)
     out = raw.select(ROW, *(_clean(name).alias(ours) for ours, name in columns.items()))
@@ -66,12 +60,7 @@ def to_ours(raw: pl.DataFrame, what: str, layout: Layout, path: Path) -> Checked
     for ours, table in layout.values.items():
         if ours in out.columns and ours not in LISTS:
             out = out.with_columns(pl.col(ours).replace(dict(table)).replace({"": None}))
-    constants = dict(layout.constants)
-    if what == "events" and "value" in out.columns and "rating" in columns.get("value", ""):
-        constants.setdefault("kind", "rating")
-    if what == "events" and layout.platform:
-        constants.setdefault("platform", layout.platform)
-    for ours, text in constants.items():
+    for ours, text in _constants(columns, what, layout).items():
         out = out.with_columns(_constant(text, out.columns).alias(ours))
     absent = [name for name in REQUIRED[what] if name not in out.columns]
     if absent and len(raw):
@@ -80,6 +69,30 @@ def to_ours(raw: pl.DataFrame, what: str, layout: Layout, path: Path) -> Checked
             f"{', '.join(theirs)}. Name them in a mapping (columns or constants)"
         )
     return Checked(out, _report_unknown(raw, unknown, what))
+
+
+def _by_name(theirs: Sequence[str], what: str) -> tuple[dict[str, str], list[str]]:
+    """(ours = theirs) for the columns whose names tell, and the names that tell nothing."""
+    columns: dict[str, str] = {}
+    unknown = []
+    # Our own names first, so that an alias never takes the place of the real column.
+    for name in sorted(theirs, key=lambda name: name not in COLUMNS[what]):
+        ours = name if name in COLUMNS[what] else ALIASES[what].get(name, "")
+        if ours and ours not in columns:
+            columns[ours] = name
+        else:
+            unknown.append(name)
+    return columns, unknown
+
+
+def _constants(columns: dict[str, str], what: str, layout: Layout) -> dict[str, str]:
+    given = dict(layout.constants)
+    if what == "events":
+        if "rating" in columns.get("value", "") and "kind" not in columns:
+            given.setdefault("kind", "rating")
+        if layout.platform:
+            given.setdefault("platform", layout.platform)
+    return given
 
 
 def _refuse_missing(columns: dict[str, str], theirs: Sequence[str], path: Path) -> None:
@@ -123,19 +136,7 @@ def _constant(text: str, columns: Sequence[str]) -> pl.Expr:
 
 def check(frame: pl.DataFrame, what: str, layout: Layout) -> Checked:
     """Parse and validate every column that is there; each refused row has its first reason."""
-    text = frame
-    checks: list[Check] = []
-    for name in REQUIRED[what]:
-        if name in frame.columns:
-            checks.append(Check(name, pl.col(name).is_null(), f"empty {name}"))
-    for name in ("id", "event_id", "user_id", "item_id", "src", "dst"):
-        if name in frame.columns:
-            long = pl.col(name).str.len_chars() > MAX_ID_LETTERS
-            checks.append(Check(name, long, f"{name} is longer than {MAX_ID_LETTERS} letters"))
-    if "kind" in frame.columns and what in KINDS:
-        allowed = KINDS[what]
-        unknown = ~pl.col("kind").is_in(list(allowed))
-        checks.append(Check("kind", unknown, f"unknown kind; known: {', '.join(allowed)}"))
+    checks = _text_checks(frame, what)
     parsed: dict[str, pl.Expr] = {}
     for name in frame.columns:
         if name in TIMES:
@@ -147,10 +148,27 @@ def check(frame: pl.DataFrame, what: str, layout: Layout) -> Checked:
         else:
             continue
         checks += more
+    refused, passed = refuse(frame, checks, parsed)
+    return Checked(passed, refused)
+
+
+def _text_checks(frame: pl.DataFrame, what: str) -> list[Check]:
+    checks = [
+        Check(name, pl.col(name).is_null(), f"empty {name}")
+        for name in REQUIRED[what]
+        if name in frame.columns
+    ]
+    for name in ("id", "event_id", "user_id", "item_id", "src", "dst"):
+        if name in frame.columns:
+            long = pl.col(name).str.len_chars() > MAX_ID_LETTERS
+            checks.append(Check(name, long, f"{name} is longer than {MAX_ID_LETTERS} letters"))
+    if what in KINDS:
+        allowed = KINDS[what]
+        unknown = ~pl.col("kind").is_in(list(allowed))
+        checks.append(Check("kind", unknown, f"unknown kind; known: {', '.join(allowed)}"))
     if what == "edges":
         checks.append(Check("dst", pl.col("src") == pl.col("dst"), "an edge to oneself"))
-    refused, passed = refuse(text, checks, parsed)
-    return Checked(passed, refused)
+    return checks
 
 
 def refuse(
@@ -162,7 +180,7 @@ def refuse(
     kept = {f"_text_{name}": pl.col(name) for name in parsed or {}}
     with_texts = frame.with_columns(**kept).with_columns(**(parsed or {}))
     first = pl.coalesce(
-        *(pl.when(_on_parsed(c).fill_null(False)).then(pl.lit(i)) for i, c in enumerate(checks))
+        *(pl.when(c.fails.fill_null(False)).then(pl.lit(i)) for i, c in enumerate(checks))
     )
     marked = with_texts.with_columns(first.alias("_failed"))
     failed = marked.filter(pl.col("_failed").is_not_null())
@@ -173,10 +191,6 @@ def refuse(
         parts.append(rejects(mine[ROW], one.field, one.reason, mine[shown].cast(pl.String)))
     passed = marked.filter(pl.col("_failed").is_null()).drop("_failed", *kept)
     return gather(parts), passed
-
-
-def _on_parsed(one: Check) -> pl.Expr:
-    return one.fails
 
 
 def _number(name: str, low: float, high: float, whole: bool) -> tuple[pl.Expr, list[Check]]:

@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
 from segue.core.errors import BadInput
 from segue.core.types import Item, Profile, User
 from segue.ingest.checks import LISTS, Check, check, refuse, to_ours
-from segue.ingest.mapping import DEFAULT, REQUIRED, WHATS, Layout, Mapping, preset as load_preset
+from segue.ingest.mapping import DEFAULT, REQUIRED, WHATS, Layout, Mapping
+from segue.ingest.mapping import preset as load_preset
 from segue.ingest.reading import read_table
 from segue.ingest.rejects import ROW, gather, write_rejects
 from segue.store import catalogue, events, schema
@@ -153,11 +154,21 @@ def _lists(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     return frame
 
 
+def _dicts(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    rows = frame.rows(named=True)
+    return [{k: tuple(v) if k in LISTS else v for k, v in row.items()} for row in rows]
+
+
+def _year_from_title(frame: pl.DataFrame) -> pl.DataFrame:
+    year = pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int64, strict=False)
+    given = pl.col("year") if "year" in frame.columns else pl.lit(None, pl.Int64)
+    title = pl.col("title").str.replace(r"\s*\(\d{4}\)\s*$", "")
+    return frame.with_columns(pl.coalesce(year, given).alias("year"), title.alias("title"))
+
+
 def _items(workspace: Workspace, frame: pl.DataFrame, layout: Layout, tell: _Teller) -> _Stored:
     if layout.year_from_title:
-        year = pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int64, strict=False)
-        title = pl.col("title").str.replace(r"\s*\(\d{4}\)\s*$", "")
-        frame = frame.with_columns(year.alias("year"), title.alias("title"))
+        frame = _year_from_title(frame)
     refused, frame = _one_an_id(frame, ["id"], layout)
     frame = _lists(frame, layout).drop(ROW)
     texts = [n for n in ("description", "source", "licence") if n in frame.columns]
@@ -165,8 +176,8 @@ def _items(workspace: Workspace, frame: pl.DataFrame, layout: Layout, tell: _Tel
     fields = [n for n in frame.columns if n != "id"]
     stored = catalogue.Upserted(0, 0, 0)
     for start in range(0, len(frame), CHUNK_ROWS):
-        rows = frame[start : start + CHUNK_ROWS].rows(named=True)
-        items = [Item(**{k: tuple(v) if k in LISTS else v for k, v in r.items()}) for r in rows]
+        rows = _dicts(frame[start : start + CHUNK_ROWS])
+        items = [Item(**row) for row in rows]
         stored += catalogue.put_items(workspace.engine, items, fields=fields)
         tell(start + len(rows))
     return stored, refused
@@ -178,31 +189,28 @@ def _users(workspace: Workspace, frame: pl.DataFrame, layout: Layout, tell: _Tel
     fields = [n for n in frame.columns if n != "id"]
     stored = catalogue.Upserted(0, 0, 0)
     for start in range(0, len(frame), CHUNK_ROWS):
-        rows = frame[start : start + CHUNK_ROWS].rows(named=True)
-        people = [
-            User(r.pop("id"), Profile(**{k: tuple(v) if k in LISTS else v for k, v in r.items()}))
-            for r in rows
-        ]
+        rows = _dicts(frame[start : start + CHUNK_ROWS])
+        people = [User(row.pop("id"), Profile(**row)) for row in rows]
         stored += catalogue.put_users(workspace.engine, people, fields=fields)
         tell(start + len(rows))
     return stored, refused
 
 
-def _with_nums(frame: pl.DataFrame, table: pl.DataFrame, column: str, out: str) -> pl.DataFrame:
-    return frame.join(
-        table.rename({"id": column, "num": out}), on=column, how="left", maintain_order="left"
-    )
+def _with_nums(frame: pl.DataFrame, nums: dict[str, int], column: str, out: str) -> pl.DataFrame:
+    """Adds the database key of each id in ``column``; null where it is unknown."""
+    ids = pl.Series(column, list(nums), dtype=pl.String)
+    table = pl.DataFrame({column: ids, out: pl.Series(list(nums.values()), dtype=pl.Int64)})
+    return frame.join(table, on=column, how="left", maintain_order="left")
 
 
-def _user_nums(workspace: Workspace, ids: pl.Series) -> pl.DataFrame:
+def _user_nums(workspace: Workspace, ids: pl.Series) -> dict[str, int]:
     """Keys of all people, those named in ``ids`` added where they are not known yet."""
     known = events.keys(workspace.engine, schema.users)
-    new = ids.unique(maintain_order=True)
-    new = new.filter(~new.is_in(known["id"].implode()))
-    if len(new):
-        catalogue.put_users(workspace.engine, [User(i) for i in new], fields=())
-        known = events.keys(workspace.engine, schema.users)
-    return known
+    new = [User(i) for i in ids.unique(maintain_order=True) if i not in known]
+    if not new:
+        return known
+    catalogue.put_users(workspace.engine, new, fields=())
+    return events.keys(workspace.engine, schema.users)
 
 
 def _events(workspace: Workspace, frame: pl.DataFrame, layout: Layout, tell: _Teller) -> _Stored:

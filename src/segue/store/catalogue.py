@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,13 @@ class Upserted:
     changed: int
     unchanged: int
 
+    def __add__(self, other: Upserted) -> Upserted:
+        return Upserted(
+            self.added + other.added,
+            self.changed + other.changed,
+            self.unchanged + other.unchanged,
+        )
+
 
 def _item_row(item: Item) -> dict[str, Any]:
     row = {name: getattr(item, name) for name in _ITEM_FIELDS}
@@ -43,47 +50,103 @@ def _user_row(user: User) -> dict[str, Any]:
     return row | {"id": user.id, "interests": list(user.profile.interests)}
 
 
-def _upsert(engine: sa.Engine, table: sa.Table, rows: Sequence[dict[str, Any]]) -> Upserted:
-    """Insert new ids and update those whose given fields differ."""
+def _upsert(
+    engine: sa.Engine, table: sa.Table, rows: Sequence[dict[str, Any]], fields: Collection[str]
+) -> Upserted:
+    """Insert new ids; of known ones update ``fields`` where any of them differs."""
     unique = {row["id"]: row for row in rows}
-    added = changed = 0
     with engine.begin() as connection:
         known = numbers(connection, table, unique)
-        new = [row for row in unique.values() if row["id"] not in known]
-        added = insert_ignore(connection, table, new)
-        columns = [table.c[name] for name in next(iter(unique.values()), {})]
-        stored = {}
-        nums = list(known.values())
-        for start in range(0, len(nums), 500):
-            part = sa.select(*columns).where(table.c.num.in_(nums[start : start + 500]))
-            stored.update({row["id"]: row for row in connection.execute(part).mappings()})
-        for id_, row in unique.items():
-            if id_ not in stored or all(stored[id_][name] == row[name] for name in row):
-                continue
-            connection.execute(sa.update(table).where(table.c.num == known[id_]).values(row))
-            changed += 1
-    return Upserted(added, changed, len(unique) - added - changed)
+        added = insert_ignore(connection, table, [r for i, r in unique.items() if i not in known])
+        changes = _changes(connection, table, unique, known, fields) if fields else []
+        if changes:
+            values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in fields}
+            update = sa.update(table).where(table.c.num == sa.bindparam("at")).values(values)
+            connection.execute(update, changes)
+    return Upserted(added, len(changes), len(unique) - added - len(changes))
 
 
-def put_items(engine: sa.Engine, items: Sequence[Item]) -> Upserted:
-    """Write items by id. ``added_at`` is set on the first write and kept afterwards."""
+def _changes(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Mapping[str, dict[str, Any]],
+    known: Mapping[str, int],
+    fields: Collection[str],
+) -> list[dict[str, Any]]:
+    """Bound values of the rows that differ from what is stored."""
+    changes = []
+    columns = [table.c[name] for name in ("id", *fields)]
+    nums = list(known.values())
+    for start in range(0, len(nums), 500):
+        part = sa.select(*columns).where(table.c.num.in_(nums[start : start + 500]))
+        for id_, *stored in connection.execute(part):
+            given = [rows[id_][name] for name in fields]
+            if stored != given:
+                change = {f"new_{name}": v for name, v in zip(fields, given, strict=True)}
+                changes.append(change | {"at": known[id_]})
+    return changes
+
+
+def put_items(
+    engine: sa.Engine, items: Sequence[Item], *, fields: Collection[str] | None = None
+) -> Upserted:
+    """Write items by id. ``added_at`` is set on the first write and kept afterwards.
+
+    Of items that are known, ``fields`` are brought up to date (all by default), so that a file
+    with titles alone does not wipe descriptions that came from elsewhere.
+    """
     now = time.time()
     rows = [_item_row(item) for item in items]
-    with engine.connect() as connection:
-        known = numbers(connection, schema.items, (row["id"] for row in rows))
-        found = connection.execute(
-            sa.select(schema.items.c.id, schema.items.c.added_at)
-        ) if known else ()  # fmt: skip
-        first = {row[0]: row[1] for row in found}
-    for row in rows:
-        if row["added_at"] is None:
+    undated = [row for row in rows if row["added_at"] is None]
+    if undated:
+        with engine.connect() as connection:
+            first = _added_at(connection, [row["id"] for row in undated])
+        for row in undated:
             row["added_at"] = first.get(row["id"], now)
-    return _upsert(engine, schema.items, rows)
+    return _upsert(engine, schema.items, rows, _ITEM_FIELDS[1:] if fields is None else fields)
 
 
-def put_users(engine: sa.Engine, users: Sequence[User]) -> Upserted:
-    """Write people by id."""
-    return _upsert(engine, schema.users, [_user_row(user) for user in users])
+def _added_at(connection: sa.Connection, ids: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for start in range(0, len(ids), 500):
+        query = sa.select(schema.items.c.id, schema.items.c.added_at).where(
+            schema.items.c.id.in_(ids[start : start + 500])
+        )
+        found.update((row[0], row[1]) for row in connection.execute(query))
+    return found
+
+
+def put_users(
+    engine: sa.Engine, users: Sequence[User], *, fields: Collection[str] | None = None
+) -> Upserted:
+    """Write people by id; of known people, ``fields`` of the profile are updated (default: all)."""
+    rows = [_user_row(user) for user in users]
+    return _upsert(engine, schema.users, rows, _PROFILE_FIELDS if fields is None else fields)
+
+
+def put_edges(
+    engine: sa.Engine, rows: Sequence[tuple[int, int, str, float, float | None]]
+) -> Upserted:
+    """Write edges of the social graph: (from, to, kind, weight, time) with keys of people."""
+    e = schema.edges.c
+    with engine.begin() as connection:
+        found = connection.execute(sa.select(e.src_num, e.dst_num, e.kind, e.weight, e.time))
+        stored = {tuple(row[:3]): tuple(row[3:]) for row in found}
+        given = {row[:3]: row[3:] for row in rows}
+        names = ("src_num", "dst_num", "kind", "weight", "time")
+        new = [dict(zip(names, k + v, strict=True)) for k, v in given.items() if k not in stored]
+        added = insert_ignore(connection, schema.edges, new)
+        changed = [(k, v) for k, v in given.items() if k in stored and stored[k] != v]
+        if changed:
+            update = (
+                sa.update(schema.edges)
+                .where(e.src_num == sa.bindparam("s"), e.dst_num == sa.bindparam("d"))
+                .where(e.kind == sa.bindparam("k"))
+                .values(weight=sa.bindparam("w"), time=sa.bindparam("t"))
+            )
+            bound = [dict(zip("sdkwt", k + v, strict=True)) for k, v in changed]
+            connection.execute(update, bound)
+    return Upserted(added, len(changed), len(given) - added - len(changed))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,12 @@ def numbers(
     return found
 
 
+def keys(engine: sa.Engine, table: sa.Table) -> dict[str, int]:
+    """Database keys of all ``items`` or ``users`` by id."""
+    with engine.connect() as connection:
+        return {row[0]: row[1] for row in connection.execute(sa.select(table.c.id, table.c.num))}
+
+
 def insert_ignore(
     connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]
 ) -> int:
