@@ -81,7 +81,8 @@ def video(
     with av.open(str(path), "w") as out:
         out.metadata.update(dict(tags or {}))
         stream = out.add_stream(codec, rate=rate)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.width, stream.height = 160, 120
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.gop_size = gop
         audio = out.add_stream(sound_codec, rate=44100, layout="mono") if sound_codec else None
         for number in range(int(rate * seconds)):
