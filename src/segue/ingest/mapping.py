@@ -12,11 +12,10 @@ import tomllib
 from collections.abc import Iterable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, fields, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from segue.core.errors import BadInput, BadSettings, NotFound
+from segue.core.errors import BadInput, BadSettings
 
 WHATS = ("items", "users", "events", "edges")
 FORMATS = ("csv", "tsv", "jsonl", "parquet")
@@ -119,8 +118,17 @@ class Mapping:
         raise BadInput(f"{path.name}: {self.name} has no layout for {what} in this file; {told}")
 
     def with_constants(self, extra: Map[str, str]) -> Mapping:
+        """The same with some of our columns set to one text for every row."""
         changed = {
             what: tuple(layout.with_constants(extra) for layout in layouts)
+            for what, layouts in self.layouts.items()
+        }
+        return replace(self, layouts=changed)
+
+    def shifted(self, time_shift_s: float) -> Mapping:
+        """The same with all event times moved by so many seconds."""
+        changed = {
+            what: tuple(replace(layout, time_shift_s=time_shift_s) for layout in layouts)
             for what, layouts in self.layouts.items()
         }
         return replace(self, layouts=changed)
@@ -148,22 +156,6 @@ def read_mapping(path: Path | str) -> Mapping:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadSettings(f"mapping {path} cannot be read: {error}") from error
     return parse_mapping(document, str(path.name))
-
-
-def presets() -> tuple[str, ...]:
-    """Names of the mappings that come with segue."""
-    folder = resources.files("segue.ingest") / "presets"
-    return tuple(
-        sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
-    )
-
-
-def preset(name: str) -> Mapping:
-    """A mapping that comes with segue."""
-    if name not in presets():
-        raise NotFound(f"no preset {name!r}; known: {', '.join(presets())}{near(name, presets())}")
-    text = (resources.files("segue.ingest") / "presets" / f"{name}.toml").read_text("utf-8")
-    return parse_mapping(tomllib.loads(text), f"preset {name}")
 
 
 def _layout(table: Map[str, Any], what: str, where: str) -> Layout:

@@ -19,7 +19,7 @@ from segue.core.errors import BadInput
 from segue.core.types import Item, Profile, User
 from segue.ingest.checks import LISTS, Check, check, refuse, to_ours
 from segue.ingest.mapping import DEFAULT, REQUIRED, WHATS, Layout, Mapping
-from segue.ingest.mapping import preset as load_preset
+from segue.ingest.presets import preset as load_preset
 from segue.ingest.reading import read_table
 from segue.ingest.rejects import ROW, gather, write_rejects
 from segue.store import catalogue, events, schema

@@ -1,0 +1,68 @@
+"""The command line. A command's module loads only when that command runs."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import Any
+
+import click
+
+from segue import __version__
+from segue.core.errors import SegueError
+
+# name: (module:attribute, one line for --help)
+COMMANDS = {
+    "init": ("segue.cli.init:command", "Make a workspace."),
+    "import": ("segue.cli.import_:command", "Import items, users, events or edges from tables."),
+    "ingest": ("segue.cli.ingest:command", "Make items of the media files in folders."),
+    "understand": ("segue.cli.understand:command", "Label, describe and embed the items."),
+    "train": ("segue.cli.train:command", "Train on everything and let the new model serve."),
+    "evaluate": ("segue.cli.evaluate:command", "Show the measured quality of what serves."),
+    "serve": ("segue.cli.serve:command", "Serve the API and the page."),
+    "demo": ("segue.cli.demo:command", "Real films, people and media, ready to look at."),
+    "data": ("segue.cli.data:command", "List and fetch public data and models."),
+}
+EXIT_ERROR = 2
+JSON_KEY = "segue.json"  # whether a machine reads the answer
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[JSON_KEY] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SegueError as error:
+            if ctx.meta[JSON_KEY]:
+                click.echo(json.dumps({"error": type(error).__name__, "message": str(error)}))
+            click.secho(f"Error: {error}", fg="red", err=True)
+            ctx.exit(EXIT_ERROR)
+
+
+@click.command(cls=LazyGroup)
+@click.version_option(__version__, prog_name="segue")
+def main() -> None:
+    """A recommender for audio and video: from real files and real behaviour to reasoned lists."""
+
+
+if __name__ == "__main__":
+    main()
