@@ -54,9 +54,11 @@ def to_ours(raw: pl.DataFrame, what: str, layout: Layout, path: Path) -> Checked
         columns, unknown = _by_name(theirs, what)
     elif len(raw):
         _refuse_missing(columns, theirs, path)
-    out = raw.select(ROW, *(_clean(name).alias(ours) for ours, name in columns.items()))
-    for ours, names in layout.flags.items():
-        out = out.with_columns(_flags(raw, names, layout).alias(ours))
+    out = raw.select(
+        ROW,
+        *(_clean(name).alias(ours) for ours, name in columns.items()),
+        *(_flags(raw, names, layout).alias(ours) for ours, names in layout.flags.items()),
+    )
     for ours, table in layout.values.items():
         if ours in out.columns and ours not in LISTS:
             out = out.with_columns(pl.col(ours).replace(dict(table)).replace({"": None}))
@@ -136,7 +138,7 @@ def _constant(text: str, columns: Sequence[str]) -> pl.Expr:
 
 def check(frame: pl.DataFrame, what: str, layout: Layout) -> Checked:
     """Parse and validate every column that is there; each refused row has its first reason."""
-    checks = _text_checks(frame, what)
+    checks: list[Check] = []
     parsed: dict[str, pl.Expr] = {}
     for name in frame.columns:
         if name in TIMES:
@@ -148,7 +150,8 @@ def check(frame: pl.DataFrame, what: str, layout: Layout) -> Checked:
         else:
             continue
         checks += more
-    refused, passed = refuse(frame, checks, parsed)
+    # Parsed first: what cannot be parsed is null from here on and must not read as empty.
+    refused, passed = refuse(frame, [*checks, *_text_checks(frame, what)], parsed)
     return Checked(passed, refused)
 
 
