@@ -1,0 +1,1 @@
+"""The API and the page: one FastAPI application over injected parts."""

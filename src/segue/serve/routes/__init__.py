@@ -1,0 +1,1 @@
+"""Routes of the application, one module for machines and one for people."""

@@ -1,0 +1,235 @@
+"""The page for people: rendered here, kept lively by one script that swaps rendered parts."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+
+import segue
+from segue.core.types import Item, Reason
+from segue.serve import people
+from segue.serve.routes.api import item_out
+from segue.serve.routes.parts import Serving, url_id
+from segue.serve.schemas import ItemOut
+from segue.serve.service import NoModel, Service
+from segue.store import events
+
+RAIL_LENGTH = 18
+PEOPLE_LENGTH = 40
+FOUND_LENGTH = 24
+HISTORY_LENGTH = 16
+SIMILAR_LENGTH = 8
+VISITOR = "visitor-"
+
+router = APIRouter(include_in_schema=False)
+UserId = Annotated[str, Query(max_length=300)]
+Words = Annotated[str, Query(max_length=200)]
+
+
+def _percent(share: float) -> str:
+    return "<1 %" if 0 < share < 0.005 else f"{share * 100:.0f} %"
+
+
+def _minutes(duration_s: float | None) -> str:
+    if duration_s is None:
+        return ""
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _environment() -> Environment:
+    folder = Path(segue.__file__).parent / "serve" / "page" / "templates"
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "minutes": _minutes, "url_id": url_id}
+    environment.globals["version"] = segue.__version__
+    return environment
+
+
+_TEMPLATES = _environment()
+
+
+def _html(name: str, status: int = 200, **values: object) -> HTMLResponse:
+    return HTMLResponse(_TEMPLATES.get_template(name).render(values), status)
+
+
+def _card(
+    service: Service, item: Item, reasons: tuple[Reason, ...] = (), *, wide: bool = False
+) -> dict[str, Any]:
+    out = item_out(service, item)
+    shape = "wide" if wide else "tall"
+    return {
+        "item": out,
+        "art": out.poster or f"/covers/{shape}/{url_id(item.id)}",
+        "drawn": out.poster is None,
+        "reasons": sorted(reasons, key=lambda reason: -reason.share),
+    }
+
+
+def _visitor() -> str:
+    return VISITOR + secrets.token_hex(6)
+
+
+def _rails(service: Service, user: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "rail": rail,
+            "cards": [
+                _card(service, service.item(entry.id), entry.reasons, wide=rail.wide)
+                for entry in rail.ranking
+            ],
+        }
+        for rail in service.rails(user, RAIL_LENGTH)
+    ]
+
+
+def _person(service: Service, user: str) -> dict[str, Any]:
+    """What the head of the page and the history strip show of the person."""
+    seen: list[dict[str, Any]] = []
+    for event in events.recent(service.engine, user, HISTORY_LENGTH * 3):
+        row = service.catalogue.catalogue.row(event.item_id)
+        if row >= 0 and len(seen) < HISTORY_LENGTH:
+            seen.append({"event": event, "card": _card(service, service.item(event.item_id))})
+    return {"person": people.person(service.engine, user), "seen": seen, "user": user}
+
+
+@router.get("/")
+async def get_page(service: Serving, user: UserId = "") -> HTMLResponse:
+    """The whole page for one person; without a name, for a new visitor."""
+    user = user or _visitor()
+    try:
+        rails = _rails(service, user)
+    except NoModel as error:
+        return _html("unready.html", 503, message=str(error))
+    model = service.model()
+    return _html(
+        "page.html",
+        rails=rails,
+        model=model,
+        items=len(service.catalogue.catalogue),
+        visitor=user.startswith(VISITOR),
+        **_person(service, user),
+    )
+
+
+@router.get("/new")
+async def get_new() -> RedirectResponse:
+    """A new visitor, with an id that a reload keeps."""
+    return RedirectResponse("/?" + urlencode({"user": _visitor()}), 303)
+
+
+@router.get("/page/rails")
+async def get_rails(service: Serving, user: UserId) -> HTMLResponse:
+    """The rows and the history strip, to swap in after an event."""
+    return _html("rails.html", rails=_rails(service, user), **_person(service, user))
+
+
+@router.get("/page/people")
+async def get_people(service: Serving, q: Words = "") -> HTMLResponse:
+    """The list to choose a person from."""
+    found = people.people(service.engine, words=q, limit=PEOPLE_LENGTH)
+    return _html("people.html", people=found)
+
+
+@router.get("/page/search")
+async def get_search(service: Serving, q: Words) -> HTMLResponse:
+    """Search results as cards."""
+    found = await run_in_threadpool(service.find, q, FOUND_LENGTH)
+    cards = [_card(service, service.item(hit.item_id)) | {"by": hit.by} for hit in found]
+    return _html("search.html", cards=cards, words=q)
+
+
+@router.get("/page/item")
+async def get_item(
+    service: Serving, item: Annotated[str, Query(max_length=300)], user: UserId
+) -> HTMLResponse:
+    """Details, player, reasons and similar items of one item, for the dialog."""
+    known = service.item(item)
+    reasons = service.reasons(user, item)
+    near = service.similar(item, SIMILAR_LENGTH).ranking
+    return _html(
+        "item.html",
+        card=_card(service, known, reasons),
+        similar=[_card(service, service.item(entry.id), entry.reasons) for entry in near],
+        player=_player(service, item_out(service, known)),
+    )
+
+
+def _player(service: Service, item: ItemOut) -> str:
+    """Which element plays the file: video, audio, img, link, or nothing."""
+    kind = service.shelf.playable.get(item.item_id, "").partition("/")[0]
+    if not kind:
+        return ""
+    return {"video": "video", "audio": "audio", "image": "img"}.get(kind, "link")
+
+
+@router.get("/favicon.ico")
+async def get_favicon() -> Response:
+    """The browser asks for it unasked."""
+    return RedirectResponse("/static/icon.svg", 308)
+
+
+def _fields(schema: dict[str, Any], spec: dict[str, Any]) -> list[tuple[str, str]]:
+    """Names and types of an object schema, references followed one level."""
+    if "$ref" in schema:
+        schema = spec["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return [(name, _type_name(value)) for name, value in schema.get("properties", {}).items()]
+
+
+def _type_name(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "anyOf" in schema:
+        return " or ".join(_type_name(part) for part in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of {_type_name(schema.get('items', {}))}"
+    if "enum" in schema:
+        return " | ".join(str(value) for value in schema["enum"])
+    return str(schema.get("type", "any"))
+
+
+def _operations(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    out = []
+    for path, methods in spec["paths"].items():
+        for method, told in methods.items():
+            body = told.get("requestBody", {}).get("content", {}).get("application/json", {})
+            reply = told["responses"].get("200", {}).get("content", {}).get("application/json", {})
+            parameters = [
+                (p["name"], p["in"], _type_name(p.get("schema", {})), p.get("required", False))
+                for p in told.get("parameters", [])
+            ]
+            out.append(
+                {
+                    "method": method.upper(),
+                    "path": path,
+                    "about": told.get("description", ""),
+                    "parameters": parameters,
+                    "body": _fields(body.get("schema", {}), spec),
+                    "reply": _fields(reply.get("schema", {}), spec),
+                }
+            )
+    return out
+
+
+@router.get("/docs")
+async def get_docs(request: Request) -> HTMLResponse:
+    """The OpenAPI document as a page, without scripts from elsewhere."""
+    spec = request.app.openapi()
+    schemas = {
+        name: _fields(schema, spec)
+        for name, schema in sorted(spec["components"]["schemas"].items())
+    }
+    return _html("docs.html", operations=_operations(spec), schemas=schemas)

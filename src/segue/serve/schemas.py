@@ -1,0 +1,214 @@
+"""Shapes of requests and answers. Requests are strict: no coercion, no unknown fields, no NaN."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from segue.core.types import EVENT_KINDS, ITEM_KINDS, Event, Item, Reason, Scored
+
+MAX_BATCH = 1000
+MAX_K = 200
+# Control characters are never meant, and PostgreSQL cannot store NUL.
+Id = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
+RailName = Literal["for-you", "because", "new", "media"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class EventIn(_Strict):
+    """One thing a person did."""
+
+    event_id: Id
+    user_id: Id
+    item_id: Id
+    kind: Literal[EVENT_KINDS]  # type: ignore[valid-type]
+    value: float | None = None
+    time: Annotated[float, Field(ge=0, description="Unix seconds; now when left out")] | None = None
+    platform: Annotated[str, Field(max_length=60)] = ""
+    session: Annotated[str, Field(max_length=100)] = ""
+    position: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    model_version: Annotated[str, Field(max_length=100)] = ""
+
+    @model_validator(mode="after")
+    def _rating_has_value(self) -> EventIn:
+        if self.kind == "rating" and self.value is None:
+            raise ValueError("a rating needs a value")
+        return self
+
+    def event(self, now: float) -> Event:
+        """The stored form."""
+        fields = self.model_dump()
+        return Event(**fields | {"time": now if self.time is None else self.time})
+
+
+class EventBatch(_Strict):
+    """Up to 1000 events; a repeated ``event_id`` changes nothing."""
+
+    events: Annotated[list[EventIn], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class KAsked(_Asked):
+    k: Annotated[int, Field(ge=1, le=MAX_K)] = 10
+
+
+class RecommendationsAsked(KAsked):
+    kinds: Annotated[
+        str | None, Field(max_length=200, description=f"comma-separated: {', '.join(ITEM_KINDS)}")
+    ] = None
+    rail: RailName = "for-you"
+
+
+class UsersAsked(_Asked):
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    offset: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    q: Annotated[str, Field(max_length=100)] = ""
+
+
+class HistoryAsked(_Asked):
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
+class SearchAsked(KAsked):
+    q: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Problem(BaseModel):
+    message: str
+    field: str | None = None
+
+
+class ErrorOut(BaseModel):
+    error: Problem
+
+
+class WrittenOut(BaseModel):
+    added: int
+    known: int
+
+
+class DeletedOut(BaseModel):
+    deleted: int
+
+
+class LastOut(BaseModel):
+    item_id: str
+    title: str
+
+
+class UserOut(BaseModel):
+    user_id: str
+    gender: str | None
+    age: int | None
+    occupation: str | None
+    events: int
+    last: list[LastOut]
+
+
+class UsersOut(BaseModel):
+    users: list[UserOut]
+
+
+class ItemOut(BaseModel):
+    """An item with where its picture and file are, when it has any."""
+
+    item_id: str
+    title: str
+    kind: str
+    description: str
+    tags: list[str]
+    creators: list[str]
+    year: int | None
+    language: str | None
+    duration_s: float | None
+    source: str
+    licence: str
+    poster: str | None
+    keyframes: int
+    media: str | None
+
+
+class ReasonOut(BaseModel):
+    kind: str
+    text: str
+    share: float
+    item_ids: list[str]
+
+    @staticmethod
+    def of(reason: Reason) -> ReasonOut:
+        return ReasonOut(
+            kind=reason.kind, text=reason.text, share=reason.share, item_ids=list(reason.item_ids)
+        )
+
+
+class ScoredOut(BaseModel):
+    item_id: str
+    title: str
+    kind: str
+    score: float
+    reasons: list[ReasonOut]
+
+    @staticmethod
+    def of(entry: Scored, item: Item) -> ScoredOut:
+        return ScoredOut(
+            item_id=entry.id,
+            title=item.title,
+            kind=item.kind,
+            score=entry.score,
+            reasons=[ReasonOut.of(reason) for reason in entry.reasons],
+        )
+
+
+class RecommendationsOut(BaseModel):
+    model_version: str
+    strategy: str
+    items: list[ScoredOut]
+
+
+class ReasonsOut(BaseModel):
+    item_id: str
+    title: str
+    reasons: list[ReasonOut]
+
+
+class FoundOut(BaseModel):
+    item_id: str
+    title: str
+    kind: str
+    score: float
+    by: Literal["title", "meaning"]
+
+
+class SearchOut(BaseModel):
+    items: list[FoundOut]
+
+
+class SeenOut(BaseModel):
+    item_id: str
+    title: str
+    kind: str
+    value: float | None
+    time: float
+
+
+class HistoryOut(BaseModel):
+    events: list[SeenOut]
+
+
+class HealthOut(BaseModel):
+    status: Literal["ok"]
+    version: str
+
+
+class ReadyOut(BaseModel):
+    status: Literal["ready"]
+    model_version: str
+    strategy: str
+    items: int

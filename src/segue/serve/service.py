@@ -1,0 +1,235 @@
+"""What the API and the page both ask for, without any web framework."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import sqlalchemy as sa
+
+from segue.core.errors import NotFound, SegueError
+from segue.core.protocols import Recommender
+from segue.core.types import Event, Histories, Item, Query, Ranking, Reason, Scored
+from segue.serve import files
+from segue.store import events, schema
+from segue.store.catalogue import StoredCatalogue, load_user
+from segue.store.workspace import Workspace
+
+Search = Callable[[str, int], list[tuple[int, float]]]
+"""(words, k) -> (row, cosine) pairs, best first."""
+
+COLD_START = "cold-start"
+MEDIA_KINDS = frozenset({"video", "track", "speech", "book", "image"})
+NEWEST_SHARE = 0.05  # of the catalogue counts as new …
+NEWEST_LEAST = 24  # … but at least this many items
+SIMILAR_POOL = 5  # similar items asked for, per item shown: some were seen already
+
+
+class NoModel(SegueError):
+    """Nothing can be recommended yet."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A list for one person. ``strategy`` says what made it: ``cold-start`` without history."""
+
+    version: str
+    strategy: str
+    ranking: Ranking
+
+
+@dataclass(frozen=True)
+class Rail:
+    """One row of the page."""
+
+    id: str  # for-you | because | new | media
+    title: str
+    note: str
+    ranking: Ranking
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """A search hit; ``by`` says whether the title or the meaning matched."""
+
+    item_id: str
+    score: float
+    by: Literal["title", "meaning"]
+
+
+@dataclass
+class Service:
+    """The parts of a running server and the questions it answers."""
+
+    workspace: Workspace
+    catalogue: StoredCatalogue
+    recommender: Recommender | None
+    weigher: events.Weigher
+    search: Search | None = None
+    clock: Callable[[], float] = time.time
+
+    @property
+    def engine(self) -> sa.Engine:
+        return self.workspace.engine
+
+    @cached_property
+    def shelf(self) -> files.Shelf:
+        """Which items have pictures and files; read once, as the catalogue is."""
+        return files.Shelf.load(self.engine, self.workspace.derived)
+
+    def model(self) -> Recommender:
+        """The recommender, or :class:`NoModel` with the way to get one."""
+        if self.recommender is None:
+            raise NoModel(
+                "no model is loaded; run: segue train --workspace "
+                f"{self.workspace.root.name}, then start segue serve again"
+            )
+        return self.recommender
+
+    def item(self, item_id: str) -> Item:
+        """One item of the catalogue; :class:`NotFound` names an unknown one."""
+        row = self.catalogue.catalogue.row(item_id)
+        if row < 0:
+            raise NotFound(f"item {item_id!r} is not in the catalogue")
+        return self.catalogue.catalogue.items[row]
+
+    def record(self, batch: Sequence[Event]) -> events.Written:
+        """Store events; they act on the next question."""
+        return events.write(self.engine, batch)
+
+    def take_back(self, event_id: str) -> bool:
+        """Delete one event (an undo). False when there was none."""
+        gone = sa.delete(schema.events).where(schema.events.c.event_id == event_id)
+        with self.engine.begin() as connection:
+            return bool(connection.execute(gone).rowcount)
+
+    def query(
+        self,
+        user_id: str,
+        *,
+        k: int = 10,
+        kinds: Collection[str] | None = None,
+        exclude: Collection[str] = (),
+    ) -> Query:
+        """The question about a person as they are now; an unknown one has an empty history."""
+        user = load_user(self.engine, user_id)
+        query = Query(
+            user=user_id,
+            history=events.history(self.engine, user_id, self.catalogue.nums, self.weigher),
+            at=self.clock(),
+            k=k,
+            exclude=frozenset(exclude),
+            kinds=None if kinds is None else frozenset(kinds),
+        )
+        return query if user is None else replace(query, profile=user.profile)
+
+    def _strategy(self, history: Histories) -> str:
+        return COLD_START if len(history.items) == 0 else self.model().strategy
+
+    def _answer(self, query: Query, ranking: Ranking) -> Answer:
+        return Answer(self.model().version, self._strategy(query.history), ranking)
+
+    def recommend(
+        self, user_id: str, k: int, *, kinds: Collection[str] | None = None, rail: str = "for-you"
+    ) -> Answer:
+        """One list for one person, by the name of a rail."""
+        model = self.model()
+        query = self.query(user_id, k=k, kinds=kinds)
+        if rail == "because":
+            because = self._because(query)
+            return self._answer(query, Ranking(()) if because is None else because.ranking)
+        if rail == "new":
+            query = replace(query, added_after=self.new_after)
+        if rail == "media":
+            query = replace(query, kinds=(query.kinds or MEDIA_KINDS) & MEDIA_KINDS)
+        return self._answer(query, model.recommend(query))
+
+    def reasons(self, user_id: str, item_id: str) -> tuple[Reason, ...]:
+        """Why an item stands where it stands for a person."""
+        self.item(item_id)
+        return self.model().reasons(self.query(user_id), item_id)
+
+    def similar(self, item_id: str, k: int) -> Answer:
+        """Items most like one item."""
+        self.item(item_id)
+        model = self.model()
+        return Answer(model.version, "similar", model.similar(item_id, k))
+
+    @cached_property
+    def new_after(self) -> float:
+        """Items added later than this are new: the newest few of the catalogue, ties left out.
+
+        An import gives thousands of items one time; those are the stock, not the news.
+        """
+        added = self.catalogue.catalogue.added_at
+        known = np.sort(added[np.isfinite(added)])
+        wanted = max(NEWEST_LEAST, int(len(known) * NEWEST_SHARE))
+        return float(known[-wanted - 1]) if len(known) > wanted else float("-inf")
+
+    def liked_last(self, history: Histories) -> Item | None:
+        """The item of the newest wanted entry."""
+        wanted = np.flatnonzero(history.weights > 0)
+        if not len(wanted):
+            return None
+        return self.catalogue.catalogue.items[int(history.items[wanted[-1]])]
+
+    def _because(self, query: Query) -> Rail | None:
+        liked = self.liked_last(query.history)
+        if liked is None:
+            return None
+        items = self.catalogue.catalogue.items
+        unwanted = {items[row].id for row in query.history.items} | query.exclude
+        near = self.model().similar(liked.id, query.k * SIMILAR_POOL)
+        kept: list[Scored] = []
+        for entry in near:
+            fits = query.kinds is None or self.item(entry.id).kind in query.kinds
+            if fits and entry.id not in unwanted:
+                kept.append(entry)
+        ranking = Ranking(tuple(kept[: query.k]))
+        return Rail("because", f"Because you liked {liked.title}", "Closest in kind", ranking)
+
+    def rails(self, user_id: str, k: int) -> tuple[Rail, ...]:
+        """The rows of the page; an item shows in the first row that wants it, empty rows drop."""
+        model = self.model()
+        query = self.query(user_id, k=k)
+        cold = len(query.history.items) == 0
+        title = "Good places to start" if cold else "For you"
+        note = "Cold start: nothing is known about you yet" if cold else "Ranked by what you did"
+        out = [Rail("for-you", title, note, model.recommend(query))]
+
+        def rest() -> Query:
+            shown = {entry.id for rail in out for entry in rail.ranking}
+            return replace(query, exclude=query.exclude | shown)
+
+        because = self._because(rest())
+        if because is not None:
+            out.append(because)
+        if np.isfinite(self.new_after):
+            new = model.recommend(replace(rest(), added_after=self.new_after))
+            out.append(Rail("new", "New here", "Added last", new))
+        media = model.recommend(replace(rest(), kinds=MEDIA_KINDS))
+        out.append(Rail("media", "From your media folder", "Plays right here", media, wide=True))
+        return tuple(rail for rail in out if len(rail.ranking))
+
+    @cached_property
+    def _titles(self) -> tuple[str, ...]:
+        return tuple(item.title.casefold() for item in self.catalogue.catalogue.items)
+
+    def find(self, words: str, k: int) -> tuple[Found, ...]:
+        """Items by words: titles that hold every word first, then what means the same."""
+        parts = words.casefold().split()
+        if not parts:
+            return ()
+        items = self.catalogue.catalogue.items
+        named = [row for row, title in enumerate(self._titles) if all(p in title for p in parts)]
+        named.sort(key=lambda row: (not self._titles[row].startswith(parts[0]), items[row].title))
+        hits = {row: Found(items[row].id, 1.0, "title") for row in named[:k]}
+        if self.search is not None and len(hits) < k:
+            for row, cosine in self.search(words, k):
+                hits.setdefault(int(row), Found(items[int(row)].id, float(cosine), "meaning"))
+        return tuple(hits.values())[:k]
