@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segue.core.errors import BadSettings, NotFound
-from segue.core.types import Training, Vectors
+from segue.core.types import Catalogue, Training, Vectors
 from segue.store import catalogue, events
 from segue.store.workspace import SETTINGS_FILE, Workspace
 
 if TYPE_CHECKING:
     from segue.evaluate.report import Report
+    from segue.recommend.pipeline import Pipeline
 
 Say = Callable[[str], None]
 
@@ -101,3 +102,43 @@ def train(workspace: Workspace, say: Say) -> Report:
         metrics=trained.report.headline,
     )
     return trained.report
+
+
+def report_of_champion(workspace: Workspace) -> Report:
+    """The report that was written when the serving model was trained."""
+    from segue.evaluate.report import read_json
+    from segue.store import models
+
+    champion = models.champion(workspace.engine)
+    if champion is None:
+        raise NotFound("no model yet; make one with: segue train")
+    return read_json(workspace.models / f"{champion.path}.report.json")
+
+
+def load_champion(
+    workspace: Workspace, items: Catalogue, content: Vectors | None
+) -> Pipeline | None:
+    """The model that serves, over a catalogue that may have grown since; None before training."""
+    from segue.recommend import package
+    from segue.store import models
+
+    champion = models.champion(workspace.engine)
+    if champion is None:
+        return None
+    return package.load(workspace.models / champion.path, items, content)
+
+
+def open_search(
+    items: Catalogue, content: Vectors
+) -> Callable[[str, int], list[tuple[int, float]]]:
+    """Words to (row, cosine) pairs, best first, in any language of the text encoder."""
+    from segue.understand.search import TextSearch
+    from segue.understand.text import UseMultilingual
+
+    search = TextSearch(items, content, UseMultilingual())
+
+    def find(words: str, k: int) -> list[tuple[int, float]]:
+        rows, cosines = search.search(words, k)
+        return [(int(row), float(cosine)) for row, cosine in zip(rows, cosines, strict=True)]
+
+    return find

@@ -13,6 +13,7 @@ from segue.store.workspace import Workspace
 
 Say = Callable[[str], None]
 STEPS_KEY = "demo-steps"
+CORES = 2
 DAY_S = 86_400.0
 MOVIELENS_LAST_EVENT = 893_286_638.0  # 1998-04-22, the newest rating of MovieLens-100K
 
@@ -36,7 +37,7 @@ def _fetch_progress(say: Say) -> Callable[[str, int, int], None]:
 
 def _films(workspace: Workspace, say: Say) -> None:
     from segue.ingest.presets import preset  # noqa: PLC0415 - polars loads only when needed
-    from segue.ingest.tables import import_table  # noqa: PLC0415
+    from segue.ingest.tables import What, import_table  # noqa: PLC0415
 
     films = datasets.get("movielens-100k", progress=_fetch_progress(say))
     plots = datasets.get("tmdb-5000", progress=_fetch_progress(say))
@@ -45,7 +46,12 @@ def _films(workspace: Workspace, say: Say) -> None:
     # Whole days keep each event's time of day; the shift makes "recent" mean something today.
     shift_s = (time.time() - MOVIELENS_LAST_EVENT) // DAY_S * DAY_S
     say(f"  MovieLens' times are moved forward by {shift_s / DAY_S:,.0f} days, to end today")
-    for what, suffix in (("items", "item"), ("users", "user"), ("events", "inter")):
+    tables: tuple[tuple[What, str], ...] = (
+        ("items", "item"),
+        ("users", "user"),
+        ("events", "inter"),
+    )
+    for what, suffix in tables:
         mapping = preset("movielens-100k", what, time_shift_s=shift_s)
         report = import_table(workspace, what, [films / f"ml-100k.{suffix}"], mapping=mapping)
         say(f"  {what}: {report.added:,} added, {report.rejected} rejected")
@@ -60,7 +66,7 @@ def _media(workspace: Workspace, say: Say) -> None:
     media = demo_media(progress=_fetch_progress(say))
     for skipped in media.skipped:
         say(f"  left out: {skipped}")
-    report = ingest(workspace, [media.folder])
+    report = ingest(workspace, [media.folder], workers=CORES)
     say(f"  {report.added} media files became items, {len(report.refused)} refused")
     for path, reason in report.refused:
         say(f"  refused {Path(path).name}: {reason}")

@@ -46,7 +46,9 @@ def _names(column: str, limit: int) -> tuple[str, ...]:
 def _films(folder: Path) -> Iterator[dict[str, Any]]:
     films = pl.read_csv(folder / "movies.csv", infer_schema_length=0)
     credit = pl.read_csv(folder / "credits.csv", infer_schema_length=0)
-    people = dict(zip(credit["movie_id"], zip(credit["cast"], credit["crew"], strict=True), strict=True))
+    people = dict(
+        zip(credit["movie_id"], zip(credit["cast"], credit["crew"], strict=True), strict=True)
+    )
     for film in films.iter_rows(named=True):
         cast, crew = people.get(film["id"], ("[]", "[]"))
         directors = [p["name"] for p in json.loads(crew) if p.get("job") == "Director"]

@@ -26,4 +26,4 @@ def command(workspace: Path, port: int, no_serve: bool) -> None:
         return
     from segue.cli.serve import run
 
-    run(made, host="127.0.0.1", port=port, open_browser=False)
+    run(made, "127.0.0.1", port, open_page=False)

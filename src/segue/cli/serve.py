@@ -15,6 +15,8 @@ from segue.cli.shared import workspace_option
 if TYPE_CHECKING:
     import uvicorn
 
+    from segue.store.workspace import Workspace
+
 
 @click.command("serve")
 @workspace_option
@@ -23,12 +25,18 @@ if TYPE_CHECKING:
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 def command(workspace: Path, host: str, port: int, open_page: bool) -> None:
     """Serve the API and the page of a workspace, to this machine only."""
-    from segue.assembly import open_service
-    from segue.serve.server import check_loopback, make_server
     from segue.store.workspace import Workspace
 
+    run(Workspace.open(workspace), host, port, open_page=open_page)
+
+
+def run(workspace: Workspace, host: str, port: int, *, open_page: bool) -> None:
+    """Serve until Ctrl-C."""
+    from segue.serve.opening import open_service
+    from segue.serve.server import check_loopback, make_server
+
     check_loopback(host)
-    service = open_service(Workspace.open(workspace))
+    service = open_service(workspace)
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if service.recommender is None:
         click.echo("no model yet: the page says so; run segue train", err=True)

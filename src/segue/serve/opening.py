@@ -1,0 +1,23 @@
+"""From a workspace to a running service."""
+
+from __future__ import annotations
+
+from segue import assembly
+from segue.core.behaviour import BehaviourWeights
+from segue.serve.service import Service
+from segue.store import catalogue
+from segue.store.workspace import Workspace
+
+
+def open_service(workspace: Workspace) -> Service:
+    """All that serving needs; before the first training only catalogue and search answer."""
+    assembly.read_settings(workspace)  # a wrong key is told at the start, not at a request
+    stored = catalogue.load_catalogue(workspace.engine)
+    content = assembly.load_content(workspace, stored.nums)
+    return Service(
+        workspace=workspace,
+        catalogue=stored,
+        recommender=assembly.load_champion(workspace, stored.catalogue, content),
+        weigher=BehaviourWeights(),
+        search=None if content is None else assembly.open_search(stored.catalogue, content),
+    )
