@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
 from segue.core.errors import BadInput
-from segue.core.types import Catalogue, Event, Floats, Histories, Interactions
+from segue.core.types import Catalogue, Event, Floats, Histories, Interactions, Rows
 from segue.store import schema
 
 _COLUMNS = (
@@ -118,8 +118,54 @@ def write_rows(engine: sa.Engine, rows: Sequence[tuple[Any, ...]]) -> Written:
 BULK_COLUMNS = _COLUMNS
 
 
-@dataclass(frozen=True)
-class Seen:
+class _Prepared:
+    """A statement that is compiled once a dialect and run by the driver itself.
+
+    Building, coercing and compiling the same statement costs more than SQLite takes to answer it.
+    """
+
+    def __init__(self, statement: sa.Select[Any]) -> None:
+        self._statement = statement
+        self._compiled: dict[str, sa.Compiled] = {}
+
+    def all(self, connection: sa.Connection, **given: Any) -> Sequence[tuple[Any, ...]]:
+        """All rows as the driver gives them; ``given`` holds every bound parameter."""
+        dialect = connection.dialect
+        if dialect.name not in self._compiled:
+            self._compiled[dialect.name] = self._statement.compile(dialect=dialect)
+        compiled = self._compiled[dialect.name]
+        bound: Any = {**compiled.params, **given}
+        if dialect.positional:
+            bound = tuple(bound[name] for name in compiled.positiontup or ())  # type: ignore[attr-defined]
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(str(compiled), bound)
+            return cursor.fetchall()
+        finally:
+            cursor.close()
+
+
+_E, _I, _U = schema.events.c, schema.items.c, schema.users.c
+_RECENT = _Prepared(
+    sa.select(_I.id, _I.title, _E.kind, _E.value, _E.time)
+    .join_from(schema.events, schema.items, _E.item_num == _I.num)
+    .join(schema.users, _E.user_num == _U.num)
+    .where(_U.id == sa.bindparam("user"))
+    .order_by(_E.time.desc(), _E.num.desc())
+    .limit(sa.bindparam("limit"))
+)
+_HISTORY = _Prepared(
+    sa.select(_E.item_num, _E.kind, _E.value, _E.time)
+    .where(_E.user_num == sa.select(_U.num).where(_U.id == sa.bindparam("user")).scalar_subquery())
+    .order_by(_E.time.desc(), _E.num.desc())
+    .limit(sa.bindparam("limit"))
+)
+
+# In order of arrival, which every database keeps at hand; sorting by time is faster here.
+_ALL = _Prepared(sa.select(_E.user_num, _E.item_num, _E.kind, _E.value, _E.time).order_by(_E.num))
+
+
+class Seen(NamedTuple):  # not a dataclass: 200 of them are made a request, five times as fast
     """One event of a person as the page shows it."""
 
     item_id: str
@@ -131,17 +177,9 @@ class Seen:
 
 def recent(engine: sa.Engine, user_id: str, limit: int = 200) -> tuple[Seen, ...]:
     """A person's last events, newest first; empty for an unknown person."""
-    e, i, u = schema.events.c, schema.items.c, schema.users.c
-    query = (
-        sa.select(i.id, i.title, e.kind, e.value, e.time)
-        .join_from(schema.events, schema.items, e.item_num == i.num)
-        .join(schema.users, e.user_num == u.num)
-        .where(u.id == user_id)
-        .order_by(e.time.desc(), e.num.desc())
-        .limit(limit)
-    )
     with engine.connect() as connection:
-        return tuple(Seen(*row) for row in connection.execute(query))
+        found = _RECENT.all(connection, user=user_id, limit=limit)
+    return tuple(map(Seen._make, found))
 
 
 def history(
@@ -152,26 +190,19 @@ def history(
 
     Events on items outside the catalogue are left out. Empty for an unknown person.
     """
-    e = schema.events.c
-    user = sa.select(schema.users.c.num).where(schema.users.c.id == user_id).scalar_subquery()
-    query = (
-        sa.select(e.item_num, e.kind, e.value, e.time)
-        .where(e.user_num == user)
-        .order_by(e.time.desc(), e.num.desc())
-        .limit(limit)
-    )
     with engine.connect() as connection:
-        found = connection.execute(query).all()
+        found = _HISTORY.all(connection, user=user_id, limit=limit)
     return _one_history(found[::-1], item_nums, weigher)
 
 
 def _one_history(
     found: Sequence[Any], item_nums: npt.NDArray[np.int64], weigher: Weigher
 ) -> Histories:
-    nums = np.array([row[0] for row in found], dtype=np.int64)
-    kinds = np.array([row[1] for row in found], dtype=np.str_)
-    values = np.array([np.nan if row[2] is None else row[2] for row in found], dtype=np.float32)
-    times = np.array([row[3] for row in found], dtype=np.float64)
+    columns = list(zip(*found, strict=True)) if found else [(), (), (), ()]
+    nums = np.array(columns[0], dtype=np.int64)
+    kinds = np.array(columns[1], dtype=np.str_)
+    values = np.array(columns[2], dtype=np.float32)  # None becomes NaN
+    times = np.array(columns[3], dtype=np.float64)
     weights = weigher.weigh(kinds, values) if len(found) else values
     rows = np.searchsorted(item_nums, nums)
     known = (rows < len(item_nums)) & ~np.isnan(weights)
@@ -195,24 +226,25 @@ def interactions(
     weigher: Weigher,
 ) -> Interactions:
     """Everything people did, in time order, in rows of ``item_nums`` and ``user_nums``."""
-    e = schema.events.c
-    query = sa.select(e.user_num, e.item_num, e.kind, e.value, e.time).order_by(e.time, e.num)
     with engine.connect() as connection:
-        found = connection.execute(query).all()
-    if not found:
-        empty = np.zeros(0, dtype=np.intp)
-        none = np.zeros(0, dtype=np.float32)
-        return Interactions(empty, empty, none, np.zeros(0), len(user_nums), len(catalogue), none)
-    users, items, kinds, values, times = zip(*found, strict=True)
-    value = np.array([np.nan if v is None else v for v in values], dtype=np.float32)
-    weight = weigher.weigh(np.array(kinds, dtype=np.str_), value)
+        found = _ALL.all(connection)
+    users, items, kinds, values, times = list(zip(*found, strict=True)) if found else [()] * 5
+    del found
+    time = np.array(times, dtype=np.float64)
+    order = np.argsort(time, kind="stable")
+    value = np.array(values, dtype=np.float32)[order]  # None becomes NaN
+    weight = weigher.weigh(np.array(kinds, dtype=np.str_)[order], value)
     kept = ~np.isnan(weight)
     return Interactions(
-        users=np.searchsorted(user_nums, np.array(users))[kept].astype(np.intp),
-        items=np.searchsorted(item_nums, np.array(items))[kept].astype(np.intp),
+        users=_rows(user_nums, users)[order][kept],
+        items=_rows(item_nums, items)[order][kept],
         weight=weight[kept],
-        time=np.array(times, dtype=np.float64)[kept],
+        time=time[order][kept],
         n_users=len(user_nums),
         n_items=len(catalogue),
         value=value[kept],
     )
+
+
+def _rows(nums: npt.NDArray[np.int64], wanted: Sequence[int]) -> Rows:
+    return np.searchsorted(nums, np.array(wanted, dtype=np.int64)).astype(np.intp)
