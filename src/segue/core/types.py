@@ -268,6 +268,10 @@ class Interactions:
             value=None if self.value is None else self.value[index],
         )
 
+    def where(self, kept: Bools) -> Interactions:
+        """The events where ``kept`` is True, still in time order."""
+        return self._take(np.flatnonzero(kept))
+
     def before(self, t: float) -> Interactions:
         """Everything strictly before ``t``."""
         return self._take(slice(0, int(np.searchsorted(self.time, t, side="left"))))

@@ -1,0 +1,1 @@
+"""Temporal split, ranking metrics, intervals and the report."""

@@ -1,0 +1,105 @@
+"""The learned blend: gradient-boosted trees over what the strategies say, trained to rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+
+from segue.core.errors import BadInput
+from segue.core.types import Doubles, Floats
+from segue.recommend.features import NAMES, RISING
+from segue.recommend.windows import Window
+
+
+@dataclass(frozen=True)
+class BlendSettings:
+    """One way to train the blend. ``models`` differ by seed and are averaged."""
+
+    objective: str = "lambdarank"
+    leaves: int = 7
+    rate: float = 0.05
+    trees: int = 100
+    models: int = 3
+    least_rows: int = 100  # per leaf
+    feature_share: float = 0.6
+    l2: float = 5.0
+
+    def parameters(self, seed: int) -> dict[str, Any]:
+        return {
+            "objective": self.objective,
+            "num_leaves": self.leaves,
+            "learning_rate": self.rate,
+            "min_data_in_leaf": self.least_rows,
+            "feature_fraction": self.feature_share,
+            "bagging_fraction": 0.8,
+            "bagging_freq": 1,
+            "lambda_l2": self.l2,
+            "lambdarank_truncation_level": 20,
+            # More likeness to the history never lowers a score: reasons stay believable.
+            "monotone_constraints": list(RISING),
+            "seed": seed,
+            "num_threads": 1,
+            "deterministic": True,
+            "force_row_wise": True,
+            "verbose": -1,
+        }
+
+
+@dataclass
+class Blend:
+    """Averaged LambdaMART rankers (Burges, MSR-TR-2010-82). ``texts`` is their whole state."""
+
+    settings: BlendSettings = BlendSettings()
+    boosters: list[lgb.Booster] = field(default_factory=list)
+
+    def fit(self, windows: Sequence[Window], seed: int) -> None:
+        labelled = [w for w in windows if w.labels.any()]
+        if not labelled:
+            raise BadInput(
+                "nobody came back in any past window, so a blend cannot be trained; "
+                "import events that span a longer time"
+            )
+        features = np.concatenate([w.features for w in labelled])
+        labels = np.concatenate([w.labels for w in labelled]).astype(np.int32)
+        sizes = np.concatenate([w.sizes for w in labelled])
+        self.boosters = []
+        for number in range(self.settings.models):
+            # Each model bins anew: a Dataset keeps the parameters it was first used with.
+            data = lgb.Dataset(
+                features,
+                labels,
+                group=sizes if self.settings.objective == "lambdarank" else None,
+                feature_name=[name.replace(" ", "_") for name in NAMES],
+            )
+            trained = lgb.train(self.settings.parameters(seed + number), data, self.settings.trees)
+            # Through text at once, so that a reloaded package scores bitwise the same.
+            self.boosters.append(lgb.Booster(model_str=trained.model_to_string()))
+
+    def score(self, features: Floats) -> Doubles:
+        """(n,) float64, higher is better."""
+        total = np.zeros(len(features))
+        for booster in self.boosters:
+            total += booster.predict(features, num_threads=1, raw_score=True)
+        return total / len(self.boosters)
+
+    def parts(self, features: Floats) -> Doubles:
+        """(n, n_features + 1) TreeSHAP values (Lundberg et al., 2020); rows sum to the score."""
+        total = np.zeros((len(features), len(NAMES) + 1))
+        for booster in self.boosters:
+            total += booster.predict(features, num_threads=1, pred_contrib=True)
+        return total / len(self.boosters)
+
+    def texts(self) -> list[str]:
+        """One text a model, in LightGBM's own format."""
+        return [b.model_to_string() for b in self.boosters]
+
+    @staticmethod
+    def of(texts: Sequence[str], settings: BlendSettings) -> Blend:
+        return Blend(settings, [lgb.Booster(model_str=text) for text in texts])
+
+    def described(self) -> dict[str, Any]:
+        return asdict(self.settings)

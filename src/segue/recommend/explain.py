@@ -1,0 +1,280 @@
+"""Why an item stands where it stands: TreeSHAP parts, and history named only when it is proven.
+
+A history item is named only if the item's score, computed anew without it, is really lower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segue.core.types import Catalogue, Doubles, Floats, Histories, Profile, Query, Reason, Rows
+from segue.recommend.features import GROUP_OF, MEMORIES, NAMES, POSITION, VIEWS, Base
+from segue.recommend.groups import age_group
+from segue.recommend.matrix import powers
+
+if TYPE_CHECKING:
+    from segue.recommend.pipeline import Pipeline
+
+STRONGEST = 8  # history items tried for each recommended item
+NAMED = 3  # of them are named at most
+LEAST_SHARE = 0.02  # smaller parts are folded into the rest
+FRESH_DAYS = 180
+GROUPS = ("history", "content", "popularity", "freshness", "profile", "activity")
+_COLUMN_OF = {name: column for column, name in enumerate(NAMES)}
+_IN_GROUP = {g: [c for c, n in enumerate(NAMES) if GROUP_OF[n] == g] for g in GROUPS}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """For each recommended item: history positions tried, and how far the score fell without."""
+
+    tried: Rows  # (n_items, n_tried) positions in the history, -1 for none
+    drops: Doubles  # (n_items, n_tried) score minus score without; 0 where none
+
+
+def reasons(
+    pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, features: Floats
+) -> list[tuple[Reason, ...]]:
+    """One tuple of reasons an item; shares of each sum to one.
+
+    ``features`` (len(items), n_features) are the rows that gave ``scores``.
+    """
+    warm = pipeline.warm[items]
+    out: list[tuple[Reason, ...]] = [()] * len(items)
+    if warm.any():
+        which = np.flatnonzero(warm)
+        told = _warm(pipeline, query, items[warm], scores[warm], features[warm])
+        for place, found in zip(which, told, strict=True):
+            out[place] = found
+    for place in np.flatnonzero(~warm):
+        out[place] = _cold(pipeline, query, int(items[place]))
+    return out
+
+
+def _warm(
+    pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, rows: Floats
+) -> list[tuple[Reason, ...]]:
+    parts = pipeline.blend.parts(rows)
+    proof = prove(pipeline, query, items, scores, parts)
+    return [
+        _compose(pipeline, query, int(item), parts[n], rows[n], proof.tried[n], proof.drops[n])
+        for n, item in enumerate(items)
+    ]
+
+
+def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts: Doubles) -> Proof:
+    """Compute the scores of warm ``items`` anew without each of their strongest history items."""
+    history = query.history
+    credit = _credit(pipeline, history, query.at, items, parts)
+    k = min(STRONGEST, len(history.items))
+    tried = np.argsort(-credit, axis=0, kind="stable")[:k].T  # (n_items, k)
+    useful = np.take_along_axis(credit.T, tried, axis=1) > 0
+    tried = np.where(useful, tried, -1).astype(np.intp)
+    left_out = np.unique(tried[tried >= 0])
+    drops = np.zeros(tried.shape)
+    if len(left_out) == 0:
+        return Proof(tried, drops)
+    at = pipeline.clock(history, query.at)
+    variants = history.without_each(0, history.items[left_out])
+    base = variant_base(pipeline, history, variants, left_out, at, items)
+    what, nth = np.nonzero(tried >= 0)
+    who = np.searchsorted(left_out, tried[what, nth])
+    profiles = [query.profile] * len(left_out)
+    rows = pipeline.side.rows(base, variants, profiles, at, who, what, items[what])
+    drops[what, nth] = scores[what] - pipeline.blend.score(rows)
+    return Proof(tried, drops)
+
+
+def _credit(
+    pipeline: Pipeline, history: Histories, at: float, items: Rows, parts: Doubles
+) -> Doubles:
+    """(n_entries, n_items): each view's TreeSHAP part, dealt out by what each entry adds to it."""
+    total = np.zeros((len(history.items), len(items)))
+    blocks = {s: pipeline.side.matrix(s).contributions(history, None, items) for s in MEMORIES}
+    for view, (strategy, half_life) in VIEWS.items():
+        decay = (
+            1.0
+            if half_life is None
+            else powers(half_life, len(history.items))[history.age_rank, None]
+        )
+        adds = blocks[strategy] * decay
+        size = np.abs(adds).sum(axis=0) + 1e-12
+        # Even where a view's part is negative its strongest entries hold the score up.
+        total += adds / size * (np.abs(parts[:, _COLUMN_OF[view]]) + 1e-6)
+    return total
+
+
+def variant_base(
+    pipeline: Pipeline,
+    history: Histories,
+    variants: Histories,
+    left_out: Rows,
+    at: float,
+    items: Rows,
+) -> Base:
+    """What :meth:`Side.base` gives for ``variants`` (``history`` less one entry each), faster."""
+    side, n = pipeline.side, len(history.items)
+    rank = history.age_rank
+    # Without a newer entry, every older one moves up by one.
+    ranks = rank[None, :] - (rank[None, :] > rank[left_out][:, None])
+    keep = np.ones((len(left_out), n), dtype=np.float32)
+    keep[np.arange(len(left_out)), left_out] = 0
+    weights: dict[float | None, Floats] = {}
+    out: Base = {}
+    blocks = {s: side.matrix(s).block(history.items, items) for s in MEMORIES}
+    for view, (strategy, half_life) in VIEWS.items():
+        if half_life not in weights:
+            own = keep * history.weights
+            # Few distinct ranks, many cells: look the powers up.
+            weights[half_life] = own if half_life is None else own * powers(half_life, n)[ranks]
+        out[view] = weights[half_life] @ blocks[strategy]
+    out["content"] = side.content.likeness(variants, items)
+    for name in POSITION:
+        out[name] = side.parts[name].scores(variants, (), at)[:, items]
+    return out
+
+
+def _compose(
+    pipeline: Pipeline,
+    query: Query,
+    item: int,
+    parts: Doubles,
+    row: Floats,
+    tried: Rows,
+    drops: Doubles,
+) -> tuple[Reason, ...]:
+    size = {g: max(0.0, float(parts[_IN_GROUP[g]].sum())) for g in GROUPS}
+    proven = [(int(t), float(d)) for t, d in zip(tried, drops, strict=True) if t >= 0 and d > 1e-9]
+    proven = sorted(proven, key=lambda pair: -pair[1])[:NAMED]
+    # What one entry carries is part of the history's size, even where the rest pulls down.
+    size["history"] = max(size["history"], proven[0][1] if proven else 0.0)
+    found = _history_reasons(pipeline.catalogue, query.history, proven, size["history"])
+    shared = _shared_tags(pipeline.catalogue, query.history, item)
+    texts = {
+        "content": f"shares the tags {', '.join(shared)}" if shared else "is like what you chose",
+        "popularity": _popular_text(row),
+        "freshness": _age_text(row),
+        "profile": _profile_text(query.profile),
+        "activity": "fits how much and how lately you watch",
+    }
+    found += [Reason(g, texts[g], size[g]) for g in GROUPS[1:] if size[g] > 0]
+    return normalised(found, Reason("popularity", _popular_text(row), 1.0))
+
+
+def _history_reasons(
+    catalogue: Catalogue, history: Histories, proven: Sequence[tuple[int, float]], size: float
+) -> list[Reason]:
+    if size <= 0:
+        return []
+    if not proven:
+        return [Reason("history", "fits what you chose as a whole", size)]
+    total = sum(drop for _, drop in proven)
+    out = []
+    for position, drop in proven:
+        item = catalogue.items[history.items[position]]
+        text = f"because you {_verb(float(history.weights[position]))} {item.title}"
+        out.append(Reason("history", text, size * drop / total, (item.id,)))
+    return out
+
+
+def normalised(found: Sequence[Reason], otherwise: Reason) -> tuple[Reason, ...]:
+    """Shares that sum to one, largest first; tiny parts are folded into the rest."""
+    total = sum(r.share for r in found)
+    kept = [r for r in found if r.share >= LEAST_SHARE * total and r.share > 0]
+    if not kept:
+        return (otherwise,)
+    total = sum(r.share for r in kept)
+    out = [Reason(r.kind, r.text, r.share / total, r.item_ids) for r in kept]
+    return tuple(sorted(out, key=lambda r: -r.share))
+
+
+def _verb(weight: float) -> str:
+    if weight >= 0.95:
+        return "loved"
+    if weight >= 0.8:
+        return "liked"
+    return "watched" if weight >= 0 else "turned down"
+
+
+def _popular_text(row: Floats) -> str:
+    if row[_COLUMN_OF["trend 3d"]] > 0.3:
+        return "popular this week"
+    if row[_COLUMN_OF["trend"]] > 0.2:
+        return "popular this month"
+    return "popular with many people"
+
+
+def _age_text(row: Floats) -> str:
+    return "new here" if row[_COLUMN_OF["item age"]] < FRESH_DAYS else "of an age that you choose"
+
+
+def _profile_text(profile: Profile) -> str:
+    group = age_group(profile.age)
+    words = [
+        f"aged {group}" if group is not None else "",
+        f"who are {profile.occupation}s" if profile.occupation else "",
+    ]
+    known = " ".join(w for w in words if w)
+    return f"chosen by people {known}" if known else "chosen by people like you"
+
+
+def _shared_tags(catalogue: Catalogue, history: Histories, item: int) -> list[str]:
+    """Up to three tags of the item, those most frequent among what the person wanted."""
+    tags = catalogue.items[item].tags
+    if not tags:
+        return []
+    count = dict.fromkeys(tags, 0)
+    for row, weight in zip(history.items[-50:], history.weights[-50:], strict=True):
+        if weight > 0:
+            for tag in catalogue.items[row].tags:
+                if tag in count:
+                    count[tag] += 1
+    return sorted((t for t in tags if count[t]), key=lambda t: -count[t])[:3]
+
+
+def _cold(pipeline: Pipeline, query: Query, item: int) -> tuple[Reason, ...]:
+    """An item without history: content alone, with the entries whose likeness carries it."""
+    one = np.array([item], dtype=np.intp)
+    history = query.history
+    whole = float(pipeline.bridge.likeness(history, one)[0, 0])
+    new = Reason("freshness", "new here: nobody has met it yet", 1.0)
+    if whole <= 0:
+        return (new,)
+    k = min(STRONGEST, len(history.items))
+    adds = pipeline.bridge.content.contributions(history, query.at, one)[:, 0]
+    tried = np.argsort(-adds, kind="stable")[:k]
+    less = pipeline.bridge.likeness(history.without_each(0, history.items[tried]), one)[:, 0]
+    drops = [(int(t), whole - float(v)) for t, v in zip(tried, less, strict=True)]
+    drops = sorted((d for d in drops if d[1] > 1e-6), key=lambda d: -d[1])[:NAMED]
+    carried = min(sum(d for _, d in drops) / whole, 0.7)
+    found = [
+        Reason(r.kind, r.text.replace("because you", "like what you"), r.share, r.item_ids)
+        for r in _history_reasons(pipeline.catalogue, history, drops, carried)
+        if r.item_ids
+    ]
+    shared = _shared_tags(pipeline.catalogue, history, item)
+    text = (
+        f"shares the tags {', '.join(shared)}" if shared else "its content is like what you chose"
+    )
+    rest = 1.0 - sum(r.share for r in found)
+    return normalised([*found, Reason("content", text, rest)], new)
+
+
+def first_reasons(part: Floats, profile: Profile) -> tuple[Reason, ...]:
+    """Reasons of a cold-start list: popularity, and the person's groups."""
+    popular = Reason("popularity", "popular with many people", max(float(part[0]), 0.0))
+    of_group = Reason("profile", _profile_text(profile), max(float(part[1]), 0.0))
+    return normalised([popular, of_group], Reason("freshness", "new here", 1.0))
+
+
+def likeness_reason(catalogue: Catalogue, row: int, other: int) -> Reason:
+    """Why ``other`` is listed as similar to ``row``."""
+    mine = set(catalogue.items[row].tags)
+    shared = [t for t in catalogue.items[other].tags if t in mine][:3]
+    title = catalogue.items[row].title
+    text = f"shares the tags {', '.join(shared)}" if shared else f"goes with {title}"
+    return Reason("content", text, 1.0, (catalogue.ids[row],))

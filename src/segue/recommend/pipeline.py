@@ -1,0 +1,235 @@
+"""The whole recommender: strategies, candidates, blend, cold items and reasons."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from segue.core.errors import NotFound
+from segue.core.types import (
+    Bools,
+    Catalogue,
+    Doubles,
+    Floats,
+    Histories,
+    Profile,
+    Query,
+    Ranking,
+    Reason,
+    Rows,
+    Scored,
+    Training,
+)
+from segue.recommend import candidates, explain
+from segue.recommend.blend import Blend
+from segue.recommend.bridge import Bridge
+from segue.recommend.features import ITEM, NAMES, SOURCES, Base, Side
+from segue.recommend.windows import PER_SOURCE, singles
+
+CALIBRATION_USERS = 200
+
+
+@dataclass
+class Pipeline:
+    """Implements :class:`segue.core.protocols.Recommender`; holds no person."""
+
+    catalogue: Catalogue
+    side: Side
+    bridge: Bridge
+    blend: Blend
+    fitted_at: float
+    data_hash: str
+    version: str
+    # Blend score expected of an item from its content likeness alone: intercept, slope.
+    cold: tuple[float, float] = (-1.0, 1.0)
+    strategy: str = "blend"
+    warm: Bools = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.warm = np.zeros(len(self.catalogue), dtype=np.bool_)
+        n = min(len(self.warm), len(self.side.warm))
+        self.warm[:n] = self.side.warm[:n]
+
+    @staticmethod
+    def fit(training: Training, blend: Blend, data_hash: str, *, seed: int) -> Pipeline:
+        """Fit the item side on everything before ``training.at``; the blend is already trained."""
+        side, bridge = Side(), Bridge()
+        side.fit(training)
+        bridge.fit(training)
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        out = Pipeline(
+            catalogue=training.catalogue,
+            side=side,
+            bridge=bridge,
+            blend=blend,
+            fitted_at=training.at,
+            data_hash=data_hash,
+            version=f"{data_hash[:8]}-{stamp}",
+        )
+        out.cold = out.calibrate(training, seed)
+        return out
+
+    def calibrate(self, training: Training, seed: int) -> tuple[float, float]:
+        """Regress the blend's score of known items on their likeness: what content promises."""
+        rng = np.random.default_rng(seed)
+        active = np.unique(training.interactions.users)
+        users = np.sort(rng.permutation(active)[:CALIBRATION_USERS])
+        histories = training.interactions.histories(users)
+        known = np.flatnonzero(self.warm)
+        likeness, score = [], []
+        for n, user in enumerate(users):
+            items = np.sort(rng.permutation(known)[:100])
+            one = histories.take(np.array([n]))
+            likeness.append(self.bridge.likeness(one, items)[0])
+            score.append(self.score(one, training.profiles[user], training.at, items))
+        x, y = np.concatenate(likeness), np.concatenate(score)
+        spread = float(np.var(x))
+        slope = float(np.mean((x - x.mean()) * (y - y.mean()))) / spread if spread > 1e-9 else 0.0
+        slope = max(slope, 1e-3)  # likeness never counts against an item
+        return float(y.mean() - slope * x.mean()), slope
+
+    def clock(self, histories: Histories, at: float) -> float:
+        """The time to compute with: it stands still between the fit and a person's newest event.
+
+        A model that is served long after its data ends has learned nothing about such gaps.
+        """
+        newest = float(histories.times.max()) if len(histories.times) else self.fitted_at
+        return min(at, max(self.fitted_at, newest))
+
+    def score(self, history: Histories, profile: Profile, at: float, items: Rows) -> Doubles:
+        """(len(items),) float64: final scores of some items for one person."""
+        at = self.clock(history, at)
+        base = self.side.base(history, [profile], at, items)
+        return self._score(base, history, profile, at, np.arange(len(items)), items)[0]
+
+    def _score(
+        self,
+        base: Base,
+        history: Histories,
+        profile: Profile,
+        at: float,
+        columns: Rows,
+        items: Rows,
+    ) -> tuple[Doubles, Floats]:
+        out = np.empty(len(items))
+        features = np.full((len(items), len(NAMES)), np.nan, dtype=np.float32)
+        warm = self.warm[items]
+        if warm.any():
+            first = np.zeros(int(warm.sum()), dtype=np.intp)
+            features[warm] = self.side.rows(
+                base, history, [profile], at, first, columns[warm], items[warm]
+            )
+            out[warm] = self.blend.score(features[warm])
+        if not warm.all():
+            out[~warm] = self._cold(history, items[~warm])
+        return out, features
+
+    def _cold(self, history: Histories, items: Rows) -> Doubles:
+        intercept, slope = self.cold
+        return intercept + slope * self.bridge.likeness(history, items)[0].astype(np.float64)
+
+    def rank(
+        self, histories: Histories, profiles: Sequence[Profile], at: float, k: int = 20
+    ) -> Rows:
+        """(n_users, k) item rows, best first, -1 beyond the last: for evaluation."""
+        out = np.full((histories.n_users, k), -1, dtype=np.intp)
+        for user in range(histories.n_users):
+            one = histories.take(np.array([user]))
+            items, _, _ = self._rank(one, profiles[user], at, ~one.seen()[0], k)
+            out[user, : len(items)] = items
+        return out
+
+    def _rank(
+        self, history: Histories, profile: Profile, at: float, allowed: Bools, k: int
+    ) -> tuple[Rows, Doubles, Floats]:
+        at = self.clock(history, at)
+        base = self.side.base(history, [profile], at)
+        every = singles(base, self.side, 1)
+        warm = allowed & self.warm
+        chosen = np.zeros_like(allowed)
+        if warm.any():
+            chosen = candidates.union([every[s] for s in SOURCES], warm[None], PER_SOURCE)[0]
+        items = np.flatnonzero(chosen | (allowed & ~self.warm))
+        scores, features = self._score(base, history, profile, at, items, items)
+        order = np.argsort(-scores, kind="stable")[:k]
+        return items[order], scores[order], features[order]
+
+    def _allowed(self, query: Query) -> Bools:
+        out = np.ones(len(self.catalogue), dtype=np.bool_)
+        out[query.history.items] = False
+        excluded = self.catalogue.rows(query.exclude)
+        out[excluded[excluded >= 0]] = False
+        if query.kinds is not None:
+            out &= np.isin(self.catalogue.kinds, list(query.kinds))
+        if query.added_after is not None:
+            out &= np.nan_to_num(self.catalogue.added_at, nan=-np.inf) > query.added_after
+        return out
+
+    def recommend(self, query: Query) -> Ranking:
+        allowed = self._allowed(query)
+        if len(query.history.items) == 0:
+            return self._first_list(query, allowed)
+        items, scores, features = self._rank(
+            query.history, query.profile, query.at, allowed, query.k
+        )
+        reasons = explain.reasons(self, query, items, scores, features)
+        return self._ranking(items, scores, reasons)
+
+    def reasons(self, query: Query, item_id: str) -> tuple[Reason, ...]:
+        row = self.catalogue.row(item_id)
+        if row < 0:
+            raise NotFound(f"item {item_id!r} is not in the catalogue")
+        items = np.array([row], dtype=np.intp)
+        if len(query.history.items) == 0:
+            return self._first_reasons(query, items)[0]
+        at = self.clock(query.history, query.at)
+        base = self.side.base(query.history, [query.profile], at, items)
+        scores, features = self._score(
+            base, query.history, query.profile, at, np.zeros(1, dtype=np.intp), items
+        )
+        return explain.reasons(self, query, items, scores, features)[0]
+
+    def similar(self, item_id: str, k: int) -> Ranking:
+        row = self.catalogue.row(item_id)
+        if row < 0:
+            raise NotFound(f"item {item_id!r} is not in the catalogue")
+        likeness = self.bridge.similar(row)
+        allowed = np.ones(len(likeness), dtype=np.bool_)
+        allowed[row : row + 1] = False
+        allowed[len(self.catalogue) :] = False
+        items = candidates.best(likeness[None], (allowed & (likeness > 0))[None], k)[0]
+        items = items[items >= 0]
+        texts = [explain.likeness_reason(self.catalogue, row, int(i)) for i in items]
+        return self._ranking(items, likeness[items].astype(np.float64), [(t,) for t in texts])
+
+    def _ranking(
+        self, items: Rows, scores: Doubles, reasons: Sequence[tuple[Reason, ...]]
+    ) -> Ranking:
+        ids = self.catalogue.ids
+        entries = zip(items, scores, reasons, strict=True)
+        return Ranking(tuple(Scored(ids[i], float(s), r) for i, s, r in entries))
+
+    def first_parts(self, query: Query, items: Rows) -> Floats:
+        """(len(items), 2) popularity and profile parts of a cold-start score."""
+        out = np.zeros((len(items), 2), dtype=np.float32)
+        known = items < self.side.items.shape[1]
+        recent = self.side.items[ITEM.index("popular 30d"), items[known]]
+        ever = self.side.items[ITEM.index("popular"), items[known]]
+        out[known, 0] = np.log1p(recent) + 0.3 * ever
+        first = np.zeros(len(items), dtype=np.intp)
+        out[:, 1] = self.side.groups.affinity([query.profile], first, items).sum(axis=1)
+        return out
+
+    def _first_list(self, query: Query, allowed: Bools) -> Ranking:
+        items = np.flatnonzero(allowed)
+        scores = self.first_parts(query, items).sum(axis=1).astype(np.float64)
+        order = np.argsort(-scores, kind="stable")[: query.k]
+        items, scores = items[order], scores[order]
+        return self._ranking(items, scores, self._first_reasons(query, items))
+
+    def _first_reasons(self, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
+        parts = self.first_parts(query, items)
+        return [explain.first_reasons(part, query.profile) for part in parts]

@@ -1,0 +1,109 @@
+"""Past windows: what was known at a cut, and what people then went on to consume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from segue.core.types import Bools, Floats, Histories, Interactions, Rows, Training
+from segue.recommend import candidates
+from segue.recommend.features import ITEM, POPULARITY, SOURCES, Base, Side
+from segue.recommend.popular import widen
+
+CHUNK = 200  # people whose full score rows are held at once
+PER_SOURCE = 100  # candidates that each source proposes
+DEPTH = 20  # how deep single strategies are ranked
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows of the blend for ``users`` at one cut, with labels from the time until the next cut."""
+
+    users: Rows  # (n_users,) user rows, ascending
+    features: Floats  # (n, n_features), grouped by user
+    labels: Bools  # (n,) consumed in the window
+    sizes: Rows  # (n_users,) candidates of each user
+    items: Rows  # (n,) item row of each candidate
+    relevant: Bools  # (n_users, n_items) all that was consumed in the window, unseen before
+    tops: dict[str, Rows]  # strategy -> (n_users, DEPTH) its ranking over everything unseen
+
+    def ranking(self, scores: Floats) -> Rows:
+        """(n_users, DEPTH) the candidates in the order of ``scores``; -1 beyond the last."""
+        out = np.full((len(self.sizes), DEPTH), -1, dtype=np.intp)
+        ends = np.cumsum(self.sizes)
+        for user, (end, size) in enumerate(zip(ends, self.sizes, strict=True)):
+            span = slice(end - size, end)
+            order = np.argsort(-scores[span], kind="stable")[:DEPTH]
+            out[user, : len(order)] = self.items[span][order]
+        return out
+
+
+def singles(base: Base, side: Side, n_users: int) -> Base:
+    """The strategies of ``base`` and every popularity, ready to rank (no NaN)."""
+    out = {name: np.nan_to_num(scores, nan=-1.0) for name, scores in base.items()}
+    n_items = out["linear"].shape[1]
+    for name in POPULARITY:
+        row = widen(side.items[ITEM.index(name)].astype(np.float32), n_items)
+        out[name] = np.broadcast_to(row, (n_users, n_items))
+    return out
+
+
+def _labels(held: Interactions, users: Rows, histories: Histories) -> Bools:
+    place = np.full(held.n_users, -1, dtype=np.intp)
+    place[users] = np.arange(len(users))
+    kept = place[held.users] >= 0
+    out = np.zeros((len(users), held.n_items), dtype=np.bool_)
+    out[place[held.users[kept]], held.items[kept]] = True
+    return out & ~histories.seen()
+
+
+def build(
+    training: Training, start: float, end: float, *, max_users: int | None, seed: int
+) -> Window:
+    """Fit all parts as of ``start``; take people with a past who consumed in ``[start, end)``."""
+    past = training.before(start)
+    side = Side()
+    side.fit(past)
+    held = training.interactions.between(start, end)
+    held = held.where(held.weight >= 0)
+    known = np.bincount(past.interactions.users, minlength=held.n_users) > 0
+    users = np.unique(held.users[known[held.users]])
+    if max_users is not None and len(users) > max_users:
+        rng = np.random.default_rng(seed)
+        users = np.sort(rng.choice(users, max_users, replace=False))
+    histories = past.interactions.histories(users)
+    relevant = _labels(held, users, histories)
+    users, histories, relevant = _keep(relevant.any(axis=1), users, histories, relevant)
+    chunks = [
+        _chunk(training, side, users[at : at + CHUNK], histories, at, start)
+        for at in range(0, len(users), CHUNK)
+    ]
+    features = np.concatenate([c[0] for c in chunks])
+    items = np.concatenate([c[1] for c in chunks])
+    sizes = np.concatenate([c[2] for c in chunks])
+    labels = relevant[np.repeat(np.arange(len(users)), sizes), items]
+    tops = {name: np.concatenate([c[3][name] for c in chunks]) for name in chunks[0][3]}
+    return Window(users, features, labels, sizes, items, relevant, tops)
+
+
+def _keep(
+    kept: Bools, users: Rows, histories: Histories, relevant: Bools
+) -> tuple[Rows, Histories, Bools]:
+    index = np.flatnonzero(kept)
+    return users[index], histories.take(index), relevant[index]
+
+
+def _chunk(
+    training: Training, side: Side, users: Rows, histories: Histories, first: int, at: float
+) -> tuple[Floats, Rows, Rows, dict[str, Rows]]:
+    part = histories.take(np.arange(first, first + len(users)))
+    profiles = [training.profiles[u] for u in users]
+    base = side.base(part, profiles, at)
+    unseen = ~part.seen()
+    every = singles(base, side, len(users))
+    chosen = candidates.union([every[s] for s in SOURCES], unseen & side.warm, PER_SOURCE)
+    who, what = np.nonzero(chosen)
+    features = side.rows(base, part, profiles, at, who, what, what)
+    tops = {name: candidates.best(scores, unseen, DEPTH) for name, scores in every.items()}
+    return features, what, np.bincount(who, minlength=len(users)), tops
