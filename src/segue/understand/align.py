@@ -22,12 +22,20 @@ class LabelSpace:
 
     labels: tuple[str, ...]
     encoder: Encoder
+    glosses: tuple[str, ...] = ()  # a few words on each label; may be empty
     top: int = 10
 
     @cached_property
     def vectors(self) -> Floats:
-        """(n_labels, dim): the encoded names less their mean, which says nothing of any label."""
+        """(n_labels, dim): the encoded names less their mean, which says nothing of any label.
+
+        Where there is a gloss, the name counts half and name with gloss the other half: the
+        name alone is nearer to itself, the gloss brings the wider word.
+        """
         encoded = self.encoder.encode(self.labels)
+        glossed = [row for row, gloss in enumerate(self.glosses) if gloss]
+        texts = [f"{self.labels[row]}. {self.glosses[row]}" for row in glossed]
+        encoded[glossed] = (encoded[glossed] + self.encoder.encode(texts)) / 2
         return np.asarray(encoded - encoded.mean(axis=0), dtype=np.float32)
 
     def place(self, probabilities: Floats) -> Floats:

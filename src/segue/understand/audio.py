@@ -51,6 +51,11 @@ class YamNet:
         with (get("yamnet") / "yamnet_class_map.csv").open(encoding="utf-8", newline="") as file:
             return tuple(row["display_name"] for row in csv.DictReader(file))
 
+    @property
+    def glosses(self) -> tuple[str, ...]:
+        """(521,) nothing: the names say enough."""
+        return ("",) * len(self.labels)
+
     def encode(self, clips: Sequence[Path | Floats]) -> Floats:
         """(n, 1024) float32, unit rows (zero rows for silence): the mean over patches."""
         means = np.stack([self._hear(clip)[0].mean(axis=0) for clip in clips] or [self._nothing])
@@ -129,7 +134,7 @@ def _mel_matrix() -> Floats:
     falling = (edges[2:] - mels[:, None]) / (edges[2:] - edges[1:-1])
     matrix = np.maximum(0.0, np.minimum(rising, falling))
     matrix[0] = 0.0
-    return matrix.astype(np.float32)
+    return np.asarray(matrix, dtype=np.float32)
 
 
 MEL_MATRIX = _mel_matrix()

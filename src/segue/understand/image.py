@@ -19,6 +19,7 @@ from segue.understand.runtime import converted, session
 
 SIDE_PX = 260
 CROP = SIDE_PX / (SIDE_PX + 32)  # the share of the shorter side that the net was trained to see
+GLOSS_WORDS = 12
 BATCH = 8  # larger ones do not fit the cache of the CPU, and are slower
 
 
@@ -37,6 +38,14 @@ class EfficientNetLite2:
         """(1000,) readable English class names."""
         path = get("imagenet-labels") / "imagenet1k_clean_names.json"
         return tuple(json.loads(path.read_text("utf-8")))
+
+    @cached_property
+    def glosses(self) -> tuple[str, ...]:
+        """(1000,) a few words on each class: that an Egyptian Mau is a cat is not in its name."""
+        path = get("imagenet-labels") / "imagenet1k_gpt_names_descriptions.json"
+        known = json.loads(path.read_text("utf-8"))
+        texts = (known.get(str(i), {}).get("description", "") for i in range(len(self.labels)))
+        return tuple(" ".join(text.split()[:GLOSS_WORDS]) for text in texts)
 
     def encode(self, clips: Sequence[Path | Image.Image]) -> Floats:
         """(n, 1280) float32, unit rows."""

@@ -1,0 +1,66 @@
+"""Labels of pictures and sounds, kept as annotations of their items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from segue.core.types import Floats
+from segue.store import schema
+
+
+class Classifier(Protocol):
+    """Says how probable each of its labels is."""
+
+    name: str
+    kind: str  # picture | sound
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def glosses(self) -> tuple[str, ...]:
+        """A few words on each label, empty where the name says enough."""
+
+    def classify(self, clips: Sequence[Any]) -> Floats:
+        """(n, n_labels) float32 in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Which labels are worth writing down."""
+
+    most: int = 5
+    least_picture: float = 0.15
+    least_sound: float = 0.2
+
+    def least(self, kind: str) -> float:
+        return self.least_picture if kind == "picture" else self.least_sound
+
+
+def put_labels(
+    connection: sa.Connection,
+    item_num: int,
+    classifier: Classifier,
+    labels: Sequence[tuple[str, float]],
+) -> None:
+    """Replace what this classifier said of an item, within the caller's transaction."""
+    table = schema.annotations
+    kind = f"{classifier.kind}-label"
+    connection.execute(
+        sa.delete(table).where(
+            table.c.item_num == item_num, table.c.kind == kind, table.c.model == classifier.name
+        )
+    )
+    best: dict[str, float] = {}
+    for label, score in labels:  # two classes may share a name, as missile does
+        best.setdefault(label, score)
+    rows = [
+        {"item_num": item_num, "kind": kind, "label": label, "score": s, "model": classifier.name}
+        for label, s in best.items()
+    ]
+    if rows:
+        connection.execute(sa.insert(table), rows)
