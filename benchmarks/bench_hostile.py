@@ -27,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import hostile_files
 import media_makers
-
 from segue.core.errors import UnreadableMedia
 from segue.ingest.media import Found
 from segue.ingest.run import Progress, ingest

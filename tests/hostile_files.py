@@ -19,12 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
-import media_makers
 import numpy as np
 from PIL import Image
 
+import media_makers
+from hostile_bytes import atom, mov_reference, pdf_reference, png_header
+
 CANARY_TEXT = "canary-4f1c-must-never-be-read"
-Builder = Callable[[Path], None]
+Builder = Callable[[Path], object]
 
 HLS = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXTINF:4.0,\n{target}\n#EXT-X-ENDLIST\n"
 HLS_KEY = (
@@ -57,11 +59,11 @@ XXE_HTTP = XXE.replace("file://{canary}", "http://127.0.0.1:{port}/x.dtd")
 
 
 def write_text(text: str) -> Builder:
-    return lambda path: path.write_text(text) and None
+    return lambda path: path.write_text(text)
 
 
 def write_bytes(data: bytes) -> Builder:
-    return lambda path: path.write_bytes(data) and None
+    return lambda path: path.write_bytes(data)
 
 
 def references(canary: Path, port: int) -> dict[str, Builder]:
@@ -85,64 +87,14 @@ def references(canary: Path, port: int) -> dict[str, Builder]:
     for name, opf in (("xxe-file", XXE), ("xxe-http", XXE_HTTP)):
         for key, value in fill.items():
             opf = opf.replace(f"{{{key}}}", value)
-        out[f"{name}.epub"] = lambda path, opf=opf: media_makers.epub(path, opf=opf) and None
-    out["climb.epub"] = lambda path: (
-        media_makers.epub(path, opf=media_makers.OPF.replace("one%20page.xhtml", f"../../..{canary}"))
-        and None
+        out[f"{name}.epub"] = lambda path, opf=opf: media_makers.epub(path, opf=opf)
+    out["climb.epub"] = lambda path: media_makers.epub(
+        path, opf=media_makers.OPF.replace("one%20page.xhtml", f"../../..{canary}")
     )
     out["elsewhere.mov"] = write_bytes(mov_reference(canary))
     out["elsewhere.pdf"] = write_bytes(pdf_reference(canary))
     out["vobsub.srt"] = write_text(f"# VobSub index file, v7\nlangidx: 0\nfile: {canary}\n")
     return out
-
-
-def atom(kind: bytes, *parts: bytes) -> bytes:
-    body = b"".join(parts)
-    return struct.pack(">I4s", len(body) + 8, kind) + body
-
-
-def mov_reference(canary: Path) -> bytes:
-    """A QuickTime movie whose samples lie in another file ("alis" data reference)."""
-    name = str(canary).encode()
-    alias = struct.pack(">IHH", 0, 150 + len(name), 2) + bytes(142) + struct.pack(">hh", 2, len(name)) + name
-    dref = atom(b"dref", bytes(4), struct.pack(">I", 1), atom(b"alis", bytes(4), alias, b"\xff\xff"))
-    sample = struct.pack(">6xH", 1) + bytes(8) + struct.pack(">HHIIH", 1, 16, 0, 8000 << 16, 0)[:12]
-    stbl = atom(
-        b"stbl",
-        atom(b"stsd", bytes(4), struct.pack(">I", 1), atom(b"sowt", sample)),
-        atom(b"stts", bytes(4), struct.pack(">III", 1, 20, 1)),
-        atom(b"stsc", bytes(4), struct.pack(">IIII", 1, 1, 20, 1)),
-        atom(b"stsz", bytes(4), struct.pack(">II", 2, 20)),
-        atom(b"stco", bytes(4), struct.pack(">II", 1, 0)),
-    )
-    mdhd = atom(b"mdhd", bytes(12), struct.pack(">II", 8000, 20), bytes(4))
-    hdlr = atom(b"hdlr", bytes(4), b"mhlrsoun", bytes(13))
-    minf = atom(b"minf", atom(b"smhd", bytes(8)), atom(b"dinf", dref), stbl)
-    tkhd = atom(b"tkhd", struct.pack(">I", 7), bytes(8), struct.pack(">I", 1), bytes(68))
-    mvhd = atom(b"mvhd", bytes(12), struct.pack(">II", 8000, 20), bytes(80))
-    trak = atom(b"trak", tkhd, atom(b"mdia", mdhd, hdlr, minf))
-    return atom(b"ftyp", b"qt  ", bytes(4), b"qt  ") + atom(b"moov", mvhd, trak)
-
-
-def pdf_reference(canary: Path) -> bytes:
-    """A PDF whose page content is an external file stream."""
-    return (
-        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R/OpenAction<</S/Launch/F("
-        + str(canary).encode()
-        + b")>>>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-        b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>endobj\n"
-        b"4 0 obj<</Length 0/F(" + str(canary).encode() + b")>>stream\n\nendstream endobj\n"
-        b"trailer<</Root 1 0 R>>\n%%EOF"
-    )
-
-
-def png_header(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    row = zlib.compress(bytes(min(width * 4, 1 << 20)))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", row) + chunk(b"IEND", b"")
 
 
 def _zip(path: Path, members: dict[str, bytes]) -> None:
@@ -196,8 +148,11 @@ def pdf_bomb(path: Path) -> None:
         b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
         b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>endobj\n"
         b"4 0 obj<</Filter/FlateDecode/Length "
-        + str(len(body)).encode() + b">>stream\n" + body + b"\nendstream endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
-    )  # fmt: skip
+        + str(len(body)).encode()
+        + b">>stream\n"
+        + body
+        + b"\nendstream endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
+    )
 
 
 def id3_bomb(path: Path) -> None:
@@ -216,44 +171,83 @@ def bombs() -> dict[str, Builder]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Image.new("1", (12_000, 12_000)).save(white, "PNG")
-    wav = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 0xFFFFFFF0, b"WAVE", b"fmt ", 16, 1, 65535,
-                      0xFFFFFFFF, 0xFFFFFFFF, 65535, 64, b"data", 0xFFFFFF00)  # fmt: skip
+    wav = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        0xFFFFFFF0,
+        b"WAVE",
+        b"fmt ",
+        16,
+        1,
+        65535,
+        0xFFFFFFFF,
+        0xFFFFFFFF,
+        65535,
+        64,
+        b"data",
+        0xFFFFFF00,
+    )
     deep = "<a>" * 200_000
     laughs_page = media_makers.OPF
     return {
-        "bomb.epub": zip_bomb, "lying.epub": lying_zip, "crowded.epub": crowded_zip,
-        "claims.epub": big_zip, "silence.flac": flac_bomb, "stream.pdf": pdf_bomb,
+        "bomb.epub": zip_bomb,
+        "lying.epub": lying_zip,
+        "crowded.epub": crowded_zip,
+        "claims.epub": big_zip,
+        "silence.flac": flac_bomb,
+        "stream.pdf": pdf_bomb,
         "tag.mp3": id3_bomb,
-        "laughs.epub": lambda p: media_makers.epub(p, opf=LAUGHS) and None,
-        "laughs-page.epub": lambda p: media_makers.epub(p, laughs_page, LAUGHS) and None,
-        "deep.epub": lambda p: media_makers.epub(p, opf=deep) and None,
-        "deep-page.epub": lambda p: media_makers.epub(p, page="<div>" * 500_000) and None,
-        "unclosed.epub": lambda p: media_makers.epub(p, page="<!--" * 100_000 + "<" * 200_000) and None,
+        "laughs.epub": lambda p: media_makers.epub(p, opf=LAUGHS),
+        "laughs-page.epub": lambda p: media_makers.epub(p, laughs_page, LAUGHS),
+        "deep.epub": lambda p: media_makers.epub(p, opf=deep),
+        "deep-page.epub": lambda p: media_makers.epub(p, page="<div>" * 500_000),
+        "unclosed.epub": lambda p: media_makers.epub(p, page="<!--" * 100_000 + "<" * 200_000),
         "wide.png": write_bytes(png_header(60_000, 60_000)),
         "edge.png": write_bytes(png_header(0x7FFFFFFF, 1)),
         "white.png": write_bytes(white.getvalue()),
         "screen.gif": write_bytes(b"GIF89a\xff\xff\xff\xff\xf0\0\0" + bytes(700)),
-        "head.bmp": write_bytes(b"BM" + struct.pack("<IIIIiiHHI", 99, 0, 54, 40, 1 << 30, 1 << 30, 1, 32, 0)),
-        "head.tif": write_bytes(b"II*\0\x08\0\0\0\x02\0" + struct.pack("<HHII", 256, 4, 1, 99_999)
-                                + struct.pack("<HHII", 257, 4, 1, 99_999) + bytes(4)),
+        "head.bmp": write_bytes(
+            b"BM" + struct.pack("<IIIIiiHHI", 99, 0, 54, 40, 1 << 30, 1 << 30, 1, 32, 0)
+        ),
+        "head.tif": write_bytes(
+            b"II*\0\x08\0\0\0\x02\0"
+            + struct.pack("<HHII", 256, 4, 1, 99_999)
+            + struct.pack("<HHII", 257, 4, 1, 99_999)
+            + bytes(4)
+        ),
         "loop.tif": write_bytes(b"II*\0\x08\0\0\0\0\0\x08\0\0\0"),
         "head.wav": write_bytes(wav + bytes(2000)),
         "head.mkv": write_bytes(b"\x1aE\xdf\xa3\x01\xff\xff\xff\xff\xff\xff\xfe" + bytes(500)),
-        "head.mp4": write_bytes(atom(b"ftyp", b"isom", bytes(4)) + b"\x7f\xff\xff\xffmoov" + bytes(99)),
+        "head.mp4": write_bytes(
+            atom(b"ftyp", b"isom", bytes(4)) + b"\x7f\xff\xff\xffmoov" + bytes(99)
+        ),
         "deep.mp4": write_bytes(atom(b"ftyp", b"isom", bytes(4)) + b"\0\0\xff\xffmoov" * 5000),
         "head.flac": write_bytes(b"fLaC\0\0\0\x22" + b"\xff" * 34 + bytes(99)),
         "head.ogg": write_bytes(b"OggS\0\2" + b"\xff" * 20 + b"\xff" * 500),
         "head.mp3": write_bytes(b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(600)),
         "head.au": write_bytes(b".snd" + b"\xff" * 20 + bytes(90)),
         "head.aiff": write_bytes(b"FORM\x7f\xff\xff\xffAIFFCOMM\0\0\0\x12" + b"\xff" * 60),
-        "deep.pdf": write_bytes(b"%PDF-1.4\n1 0 obj " + b"[" * 300_000 + b"\ntrailer<</Root 1 0 R>>"),
-        "loop.pdf": write_bytes(b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<<"
-                                b"/Type/Pages/Kids[2 0 R 2 0 R]/Count 9>>endobj\ntrailer<</Root 1 0 R>>"),
-        "many.srt": write_text("".join(f"{i}\n00:00:01,000 --> 00:00:02,000\nx\n\n" for i in range(60_000))),
-        "braces.ass": write_text("[Events]\nFormat: Start, End, Text\nDialogue: 0:00:00.00,0:00:01.00,"
-                                 + "{" * 200_000),
+        "deep.pdf": write_bytes(
+            b"%PDF-1.4\n1 0 obj " + b"[" * 300_000 + b"\ntrailer<</Root 1 0 R>>"
+        ),
+        "loop.pdf": write_bytes(
+            b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<<"
+            b"/Type/Pages/Kids[2 0 R 2 0 R]/Count 9>>endobj\ntrailer<</Root 1 0 R>>"
+        ),
+        "many.srt": write_text(
+            "".join(f"{i}\n00:00:01,000 --> 00:00:02,000\nx\n\n" for i in range(60_000))
+        ),
+        "braces.ass": write_text(
+            "[Events]\nFormat: Start, End, Text\nDialogue: 0:00:00.00,0:00:01.00," + "{" * 200_000
+        ),
         "line.txt": write_bytes(b"a" * 3_000_000),
-    }  # fmt: skip
+    }
+
+
+def sparse(path: Path) -> None:
+    """21 GiB that take no room on disk."""
+    path.touch()
+    os.truncate(path, 21 << 30)
 
 
 def impostors() -> dict[str, Builder]:
@@ -268,7 +262,7 @@ def impostors() -> dict[str, Builder]:
     out["new\nline.mp4"] = write_bytes(noise[:99])
     out["-rf.mp4"] = write_bytes(noise[:99])
     out["%03d.jpg"] = write_bytes(noise[:99])
-    out["huge.mkv"] = lambda path: (path.touch(), os.truncate(path, 21 << 30)) and None
+    out["huge.mkv"] = sparse
     return out
 
 
@@ -300,9 +294,16 @@ def originals(folder: Path) -> list[Path]:
     ]  # fmt: skip
     (folder / "a.srt").write_text(media_makers.CUES)
     made.append(folder / "a.srt")
-    videos = (("a.mp4", "mpeg4", "aac"), ("b.mp4", "libx264", "aac"), ("a.mkv", "mpeg4", "flac"),
-              ("a.avi", "mpeg4", "mp2"), ("a.webm", "libvpx", "libopus"), ("a.ts", "mpeg2video", "mp2"),
-              ("a.flv", "flv", None), ("a.mov", "mjpeg", "pcm_s16le"))  # fmt: skip
+    videos = (
+        ("a.mp4", "mpeg4", "aac"),
+        ("b.mp4", "libx264", "aac"),
+        ("a.mkv", "mpeg4", "flac"),
+        ("a.avi", "mpeg4", "mp2"),
+        ("a.webm", "libvpx", "libopus"),
+        ("a.ts", "mpeg2video", "mp2"),
+        ("a.flv", "flv", None),
+        ("a.mov", "mjpeg", "pcm_s16le"),
+    )
     for name, codec, sound_codec in videos:
         if codec in av.codecs_available and (sound_codec or codec) in av.codecs_available:
             # VP8 and Opus want 48 kHz, which the maker does not offer: video alone then.

@@ -34,6 +34,7 @@ from segue.ingest.probe import (
 
 SOUND_RATE_HZ = 16_000
 MAX_BAD_READS = 50
+PACKETS_A_LOOK = 16  # packets between two looks at the clock
 
 
 @dataclass
@@ -177,16 +178,17 @@ def _read(
 ) -> Pass:
     covers = [s for s in container.streams.video if is_cover(s)][:1]
     wanted = [*([video] if video is not None else []), *audio, *covers]
+    cover_indexes = {s.index for s in covers}
     read = Pass()
     start_s = (container.start_time or 0) / av.time_base
     for packet in _packets(container, wanted, read):
-        if budget.spent():
+        if read.packets % PACKETS_A_LOOK == 0 and budget.spent():
             read.out_of_time = True
             break
-        if is_cover(packet.stream):
+        if packet.stream.index in cover_indexes:
             read.cover = read.cover or (bytes(packet) if packet.size else None)
             continue
-        is_video = packet.stream.type == "video"
+        is_video = video is not None and packet.stream.index == video.index
         collector = keyframes if is_video else sound
         if collector is not None and not collector.full():
             _decode(packet, keyframes if is_video else None, sound, start_s, read)
@@ -255,7 +257,8 @@ def _result(
         description=first(tags, "description", "synopsis", "comment")[:5000],
         tags=tuple(dict.fromkeys(genre + keywords))[:30],
         creators=parts(first(tags, "artist", "album_artist", "author", "composer"))[:20],
-        year=year(first(tags, "date", "year", "tyer", "creation_time")),
+        # Not creation_time: that is when the file was encoded.
+        year=year(first(tags, "date", "year", "tyer")),
         language=language(first(tags, "language")) or next(filter(None, spoken), None),
         duration_s=round(claimed if claimed is not None else seen_s, 3) or None,
         streams=streams,

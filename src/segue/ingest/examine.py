@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import PurePath
 
@@ -27,8 +28,14 @@ def examine(found: Found, limits: MediaLimits) -> Examined:
         reason = f"needs more than the {limits.memory_bytes >> 20} MiB of memory it may take"
         raise UnreadableMedia(found.path, reason) from None
     except Exception as error:  # noqa: BLE001  parsers raise anything on hostile bytes
-        words = " ".join(str(error).split())[:200].encode("utf-8", "replace").decode()
-        raise UnreadableMedia(found.path, f"{type(error).__name__}: {words}") from None
+        raise UnreadableMedia(found.path, f"damaged: {_words(error)}") from None
+
+
+def _words(error: Exception) -> str:
+    """An error's text on one line, without addresses of objects and error numbers."""
+    text = re.sub(r"<[^<>]*>|\[Errno -?\d+\]", "", str(error))
+    plain = " ".join(text.split()).strip(" :'\"")[:200]
+    return plain.encode("utf-8", "replace").decode() or type(error).__name__
 
 
 def _by_sort(blob: Blob, suffix: str, limits: MediaLimits) -> Examined:

@@ -23,6 +23,7 @@ NOT_WORKS = (
 NO_TITLES = ("untitled", "unknown", "title", "track", "microsoft word")
 SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
 TWO_PARTS = re.compile(r"^(?P<stem>.+)\.[A-Za-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")
+FILE_NAME = re.compile(r"^\S+\.[A-Za-z][A-Za-z0-9]{2,3}$")
 KINDS = {"video": "video", "image": "image", "book": "book"}
 
 
@@ -56,24 +57,33 @@ def kind_of(examined: Examined, found: Found) -> str:
     return "speech" if spoken else "track"
 
 
+def own_title(examined: Examined, found: Found) -> str:
+    """The title tag; the file name where the tag is missing, a filler or itself a file name."""
+    title = examined.title
+    if not title or title.lower().startswith(NO_TITLES):
+        return title_of(found.path)
+    return title_of(title) if FILE_NAME.search(title) else title
+
+
 def item_row(
     found: Found, examined: Examined, said: dict[str, Any], content_hash: str, now: float
 ) -> dict[str, Any]:
-    """A row of ``items``; ``said`` (sidecar) wins over the file's own tags."""
-    title = examined.title
-    if not title or title.lower().startswith(NO_TITLES):
-        title = title_of(found.path)
+    """A row of ``items``; ``said`` (sidecar) wins over the file's own tags.
+
+    ``item_row`` leaves source and licence empty where neither says anything.
+    """
+    tags = examined.raw_tags
     extra = {
         "media": examined.media,
         "format": examined.format,
         "streams": list(examined.streams),
-        "container_tags": examined.raw_tags,
+        "container_tags": tags,
         "size_bytes": found.size,
     }
     row = {
         "id": f"media:{content_hash[:16]}",
         "kind": kind_of(examined, found),
-        "title": title,
+        "title": own_title(examined, found),
         "description": examined.description,
         "tags": list(examined.tags),
         "creators": list(examined.creators),
@@ -82,7 +92,7 @@ def item_row(
         "duration_s": examined.duration_s,
         "added_at": now,
         "source": "",
-        "licence": "",
+        "licence": tags.get("license") or tags.get("licence") or "",
         "content_hash": content_hash,
         "extra": extra | ({"note": examined.note} if examined.note else {}),
     }

@@ -21,6 +21,7 @@ DEMUXERS = (
     "wv,ape,tta,ac3,eac3,dts,h264,hevc,m4v,ivf,dv,nut,gxf,mxf,rm,voc"
 )
 HEAD_BYTES = 4096
+MAX_ATOMS = 10_000
 PICTURE_MAGIC = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*",
 )  # fmt: skip
@@ -70,13 +71,19 @@ def _never(url: str, flags: int, options: Mapping[str, str]) -> Any:
 
 def open_container(blob: Blob, limits: MediaLimits) -> InputContainer:
     """A demuxer over bytes alone: no protocol, no second file, no playlist."""
-    container = av.open(
-        blob,
-        mode="r",
-        options={"protocol_whitelist": "", "format_whitelist": DEMUXERS},
-        metadata_errors="replace",
-        io_open=_never,
-    )
+    try:
+        container = av.open(
+            blob,
+            mode="r",
+            options={"protocol_whitelist": "", "format_whitelist": DEMUXERS},
+            metadata_errors="replace",
+            io_open=_never,
+        )
+    except av.FFmpegError as error:
+        if index_is_missing(blob):
+            raise UnreadableMedia("media", "truncated: its index (moov) is missing") from error
+        reason = (error.strerror or "no valid data").lower()
+        raise UnreadableMedia("media", f"damaged, or not media: {reason}") from error
     for stream in container.streams.video:
         context = stream.codec_context
         if context.width * context.height > limits.max_pixels:
@@ -86,6 +93,26 @@ def open_container(blob: Blob, limits: MediaLimits) -> InputContainer:
             )
         context.options = {"max_pixels": str(limits.max_pixels)}
     return container
+
+
+def index_is_missing(blob: Blob) -> bool:
+    """True for MP4 and QuickTime files that end before their ``moov`` atom."""
+    blob.seek(4)
+    if blob.read(4) != b"ftyp":
+        return False
+    at = 0
+    for _ in range(MAX_ATOMS):
+        blob.seek(at)
+        head = blob.read(16)
+        size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        if kind == b"moov":
+            return False
+        if size == 1:  # the real size is in the next 8 bytes
+            size = int.from_bytes(head[8:16], "big")
+        if size < 8 or at + size >= blob.size:
+            return True
+        at += size
+    return False
 
 
 def duration_s(container: InputContainer) -> float | None:

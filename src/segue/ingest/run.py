@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from segue.core.errors import UnreadableMedia
 from segue.ingest.limits import MediaLimits
 from segue.ingest.media import Asset, Found, open_blob
@@ -163,6 +165,7 @@ class _Run:
             return _Step(entry.path, status, old.reason if status == "refused" else "")
         if is_side_text(entry.path):
             return self._refuse(entry, "a read-me or licence text, not a work", None)
+        self._sidecars.of(entry.path, entry.folder)  # a broken sidecar stops here, not half-way
         try:
             content_hash = hash_file(entry, self._sandbox.limits.max_file_bytes)
         except UnreadableMedia as error:
@@ -198,10 +201,17 @@ class _Run:
         if examined.media == "subtitle":
             return self._attach(step.found, examined.assets, step.content_hash)
         now = self._clock()
-        said = self._given | self._sidecars.of(step.found.path, step.found.folder)
+        said = self._sidecars.of(step.found.path, step.found.folder)
         item = item_row(step.found, examined, said, step.content_hash, now)
+        item |= {key: value for key, value in self._given.items() if not item[key]}
         row = file_row(step.found, "done", examined.note, step.content_hash, now)
-        self._shelf.add(item, examined.assets, row)
+        try:
+            self._shelf.add(item, examined.assets, row)
+        except sa.exc.IntegrityError:
+            other = self._shelf.item_of(step.content_hash)  # another run was faster
+            if other is None:
+                raise
+            return self._again(step.found, step.content_hash, other)
         return "added", examined.note
 
     def _again(self, found: Found, content_hash: str, num: int) -> tuple[str, str]:

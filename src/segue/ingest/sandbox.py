@@ -106,7 +106,23 @@ class Sandbox:
         return self._pool.schedule(child_task, args=(found, self.limits), timeout=timeout_s)
 
     def outcome(self, found: Found, future: Any) -> Outcome:
-        """Wait for the child; whatever happened to it becomes a reason."""
+        """Wait for the child; whatever happened to it becomes a reason.
+
+        A child that the system ended between two files is started anew once.
+        """
+        try:
+            return self._wait(found, future)
+        except BrokenProcessPool:
+            future = self.submit(found)
+        try:
+            return self._wait(found, future)
+        except BrokenProcessPool as error:
+            raise SegueError(
+                f"the media sandbox did not start ({error}); is memory short, or the open-file "
+                "limit below 64?"
+            ) from error
+
+    def _wait(self, found: Found, future: Any) -> Outcome:
         try:
             outcome: Outcome = future.result()
         except FutureTimeout:
@@ -114,11 +130,6 @@ class Sandbox:
             return Outcome(None, f"took longer than the {seconds:.1f} s it may take")
         except ProcessExpired as error:
             return Outcome(None, f"ended the decoder (exit code {error.exitcode})")
-        except BrokenProcessPool as error:
-            raise SegueError(
-                f"the media sandbox did not start ({error}); is memory short, or the open-file "
-                "limit below 64?"
-            ) from error
         return outcome
 
     def result(self, found: Found, future: Any) -> Examined:
