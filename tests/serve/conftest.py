@@ -79,7 +79,8 @@ class GenreRecommender:
 
     def similar(self, item_id, k):
         row = self.catalogue.row(item_id)
-        near = [r for r in np.flatnonzero(self.genre == self.genre[row]) if r != row][:k]
+        order = np.argsort(self.genre != self.genre[row], kind="stable")
+        near = [r for r in order if r != row][:k]
         why = (Reason("content", "same genre", 1.0),)
         return Ranking(tuple(Scored(self.catalogue.ids[r], 1.0, why) for r in near))
 
@@ -88,7 +89,7 @@ def _items() -> list[Item]:
     films = [
         Item(
             id=f"film/{n}", kind="movie", title=f"Film {n} ({1960 + n})", year=1960 + n,
-            tags=(GENRES[n % 4], "Thriller"), description="A <b>film</b>.", added_at=1000.0,
+            tags=(GENRES[n % 4], "Thriller"), description="A <b>film</b>.", added_at=1000.0 if n < 34 else 3000.0 + n,
         )
         for n in range(40)
     ]  # fmt: skip

@@ -209,11 +209,12 @@ class Service:
         because = self._because(rest())
         if because is not None:
             out.append(because)
-        if np.isfinite(self.new_after):
-            new = model.recommend(replace(rest(), added_after=self.new_after))
-            out.append(Rail("new", "New here", "Added last", new))
+        # The folder chooses first: fresh files are new too, and would leave it empty.
         media = model.recommend(replace(rest(), kinds=MEDIA_KINDS))
         out.append(Rail("media", "From your media folder", "Plays right here", media, wide=True))
+        if np.isfinite(self.new_after):
+            new = model.recommend(replace(rest(), added_after=self.new_after))
+            out.insert(-1, Rail("new", "New here", "Added last", new))
         return tuple(rail for rail in out if len(rail.ranking))
 
     @cached_property
