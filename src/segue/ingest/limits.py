@@ -26,7 +26,7 @@ class MediaLimits:
     max_zip_ratio: float = 200.0  # unpacked bytes for each packed byte, of one member
     max_zip_members: int = 5_000
     max_pages: int = 400
-    max_cues: int = 50_000
+    max_cues: int = 20_000
     max_keyframes: int = 12
     keyframe_every_s: float = 10.0
     full_decode_s: float = 30.0  # shorter videos are decoded whole, longer ones at keyframes only

@@ -13,13 +13,15 @@ from segue.ingest.probe import clean
 
 def examine_subtitle(blob: Blob, limits: MediaLimits) -> Examined:
     """Cues in time order; text of all of them, one line a cue."""
-    data = blob.read(4 * limits.max_text_chars)
-    cues = pysubs2.SSAFile.from_string(decode_text(data))
+    written = decode_text(blob.read(4 * limits.max_text_chars))
+    # Counted before they are parsed, as parsing is what takes the time.
+    count = max(written.count("-->"), written.count("Dialogue:"))
+    if count > limits.max_cues:
+        raise UnreadableMedia("subtitle", f"{count:,} cues, limit {limits.max_cues:,}")
+    cues = pysubs2.SSAFile.from_string(written)
     spoken = [cue for cue in cues if not cue.is_comment and cue.plaintext.strip()]
     if not spoken:
         raise UnreadableMedia("subtitle", "holds no cue")
-    if len(spoken) > limits.max_cues:
-        raise UnreadableMedia("subtitle", f"{len(spoken)} cues, limit {limits.max_cues}")
     cues.events = sorted(spoken, key=lambda cue: cue.start)
     lines = dict.fromkeys(clean(cue.plaintext.replace("\n", " ")) for cue in cues)
     text = "\n".join(line for line in lines if line)[: limits.max_text_chars]
