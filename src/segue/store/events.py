@@ -20,6 +20,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+BULK_CACHE_KB = 262_144
+
+
 class Weigher(Protocol):
     """Turns kinds and values of events into weights in [-1, 1], NaN for no interaction."""
 
@@ -111,6 +114,10 @@ def write_rows(engine: sa.Engine, rows: Sequence[tuple[Any, ...]]) -> Written:
         "ON CONFLICT (event_id) DO NOTHING"
     )
     with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            # New ids land all over the index: with the default 2 MB every page is written many
+            # times. Halves the time of a million rows; stays for the next chunk.
+            connection.exec_driver_sql(f"PRAGMA cache_size=-{BULK_CACHE_KB}")
         added = connection.exec_driver_sql(sql, list(rows)).rowcount if rows else 0
     return Written(int(added), len(rows) - int(added))
 
