@@ -224,6 +224,18 @@ def test_the_sidecar_wins_over_the_file(workspace, folder):
     }
 
 
+def test_an_edited_sidecar_acts_on_the_next_run(workspace, folder):
+    ingest(workspace, [folder])
+    shutil.copy(folder / "hills.png", folder / "zcopy.png")
+    sidecar = folder / "segue-media.toml"
+    sidecar.write_text('[[file]]\nname = "hills.png"\ntitle = "Downs"\ntags = ["green"]\n'
+                       '[[file]]\nname = "zcopy.png"\ntitle = "Copy"\n')  # fmt: skip
+    report = ingest(workspace, [folder])
+    assert (report.updated, report.unchanged, report.attached) == (1, 7, 1)
+    assert by_title(workspace)["Downs"]["tags"] == ["green"]
+    assert ingest(workspace, [folder]) == IngestReport(unchanged=9)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

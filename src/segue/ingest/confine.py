@@ -12,6 +12,7 @@ The demuxer has a fifth of its own: see :mod:`segue.ingest.probe`.
 from __future__ import annotations
 
 import ctypes
+import glob
 import os
 import resource
 import signal
@@ -78,7 +79,8 @@ def confine(folders: Sequence[str], limits: MediaLimits) -> None:
         os.dup2(null, descriptor)
     os.close(null)
     no_network()
-    landlock([*GUARD.code, *folders])
+    # gconv: tables that the C library loads when a broadcast names its station in an old charset
+    landlock([*GUARD.code, *glob.glob("/usr/lib*/gconv"), *glob.glob("/usr/lib/*/gconv"), *folders])
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes,) * 2)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limits.open_files,) * 2)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

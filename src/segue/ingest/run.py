@@ -20,6 +20,7 @@ from segue.ingest.naming import SUBTITLE_SUFFIXES, is_side_text, item_row, media
 from segue.ingest.sandbox import Sandbox
 from segue.ingest.scan import Skipped, scan
 from segue.ingest.shelf import Known, Place, Shelf, file_row
+from segue.ingest.sidecar import KEYS as SIDECAR_KEYS
 from segue.ingest.sidecar import Sidecars
 
 ORPHAN = "subtitle without a video or sound of the same name beside it"
@@ -28,7 +29,8 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One file is dealt with. ``status``: added | unchanged | moved | attached | refused."""
+    """One file is dealt with. ``status``: added | unchanged | updated | moved | attached
+    | refused."""
 
     done: int
     total: int
@@ -46,6 +48,7 @@ class IngestReport:
     moved: int = 0
     attached: int = 0
     refused: tuple[tuple[str, str], ...] = ()
+    updated: int = 0  # known already, but its sidecar says something new
     damaged: tuple[tuple[str, str], ...] = ()  # added, but parts of them could not be read
 
 
@@ -83,7 +86,8 @@ def ingest(
 
     A file is known by the sha256 of its content: a moved file stays the same item, and a second
     run over unchanged files opens none of them. ``source`` and ``licence`` hold where neither a
-    sidecar (``segue-media.toml``) nor the file itself says otherwise. When ``progress`` is called
+    sidecar (``segue-media.toml``) nor the file itself says otherwise. An edited sidecar acts on
+    the next run; what it no longer says stays as it was. When ``progress`` is called
     the file is committed: killing the process afterwards does not lose it.
     """
     entries = sorted(scan(folders), key=lambda e: e.path.lower().endswith(SUBTITLE_SUFFIXES))
@@ -107,6 +111,7 @@ class _Run:
         self._clock = clock
         self._sidecars = Sidecars()
         self._known = shelf.known()
+        self._stated = shelf.stated(SIDECAR_KEYS)
 
     def all(
         self,
@@ -135,6 +140,7 @@ class _Run:
             moved=get("moved", 0),
             attached=get("attached", 0),
             refused=tuple(tally.refused),
+            updated=get("updated", 0),
             damaged=tuple(tally.damaged),
         )
 
@@ -161,6 +167,8 @@ class _Run:
             return _Step(entry.path, "refused", entry.reason)
         old = self._known.get(entry.path)
         if old is not None and self._same(old, entry):
+            if old.status == "done" and (news := self._restate(entry, old.item_num)):
+                return _Step(entry.path, "updated", f"the sidecar changed its {news}")
             status = "refused" if old.status == "refused" else "unchanged"
             return _Step(entry.path, status, old.reason if status == "refused" else "")
         if is_side_text(entry.path):
@@ -174,6 +182,19 @@ class _Run:
             return _Step(entry.path, found=entry, content_hash=content_hash)
         future = self._sandbox.submit(entry)
         return _Step(entry.path, found=entry, content_hash=content_hash, future=future)
+
+    def _restate(self, entry: Found, item_num: int | None) -> str:
+        """Names of the fields that a sidecar, edited since, says otherwise; now written.
+
+        Of several copies only the first path speaks for the item.
+        """
+        path, values = self._stated.get(-1 if item_num is None else item_num, ("", {}))
+        said = self._sidecars.of(entry.path, entry.folder)
+        news = {key: value for key, value in said.items() if values.get(key) != value}
+        if item_num is None or path != entry.path or not news:
+            return ""
+        self._shelf.restate(item_num, news)
+        return ", ".join(news)
 
     @staticmethod
     def _same(old: Known, entry: Found) -> bool:

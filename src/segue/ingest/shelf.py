@@ -59,6 +59,26 @@ class Shelf:
             num = tx.execute(query).scalar_one_or_none()
         return None if num is None else int(num)
 
+    def stated(self, columns: Sequence[str]) -> dict[int, tuple[str, dict[str, Any]]]:
+        """By item: the first path of its content and the item's values of ``columns``."""
+        items, f = schema.items.c, schema.files.c
+        paths = sa.select(f.item_num, sa.func.min(f.path)).where(f.status == "done")
+        values = sa.select(items.num, *(items[name] for name in columns))
+        with self._engine.connect() as tx:
+            path_of = {row[0]: row[1] for row in tx.execute(paths.group_by(f.item_num))}
+            rows = tx.execute(values.where(items.content_hash.is_not(None)))
+            return {
+                row[0]: (path_of[row[0]], dict(zip(columns, row[1:], strict=True)))
+                for row in rows
+                if row[0] in path_of
+            }
+
+    def restate(self, item_num: int, values: dict[str, Any]) -> None:
+        """Write what a sidecar now says of an item."""
+        row = schema.items.c.num == item_num
+        with self._engine.begin() as tx:
+            tx.execute(sa.update(schema.items).where(row).values(**values))
+
     def paths_of(self, item_num: int) -> list[str]:
         """Paths at which an item's content was last seen."""
         f = schema.files.c
