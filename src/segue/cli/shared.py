@@ -13,6 +13,8 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from segue.evaluate.report import Report
+
 Tell = Callable[[str, int, int], None]
 SHOW_AFTER_S = 1.0
 
@@ -77,3 +79,20 @@ def progress_bar(unit: str, *, quiet: bool = False) -> Iterator[Tell]:
         yield bar
     finally:
         bar.close()
+
+
+def print_report(report: Report) -> None:
+    """The table of a report, then what it means in words."""
+    from rich.console import Console
+    from rich.table import Table
+
+    header, rows = report.rows()
+    table = Table(title="Test part, measured once; intervals are 95 % bootstraps over people")
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number else "left", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*row, style="bold" if row[0] == "blend" else None)
+    console = Console()
+    console.print(table)
+    for sentence in report.summary():
+        console.print(sentence)
