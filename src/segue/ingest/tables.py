@@ -28,6 +28,8 @@ from segue.store.workspace import Workspace
 What = Literal["items", "users", "events", "edges"]
 Progress = Callable[[str, int, int], None]
 CHUNK_ROWS = 50_000
+# Each transaction of new events touches most pages of the id index: few large ones write less.
+EVENT_CHUNK_ROWS = 200_000
 _ID_LIMIT = 300
 
 
@@ -223,8 +225,8 @@ def _events(workspace: Workspace, frame: pl.DataFrame, layout: Layout, tell: _Te
     frame = _with_nums(frame, people, "user_id", "user_num")
     frame = frame.with_columns(pl.col("time") + layout.time_shift_s)
     added = 0
-    for start in range(0, len(frame), CHUNK_ROWS):
-        rows = frame[start : start + CHUNK_ROWS].select(events.BULK_COLUMNS).rows()
+    for start in range(0, len(frame), EVENT_CHUNK_ROWS):
+        rows = frame[start : start + EVENT_CHUNK_ROWS].select(events.BULK_COLUMNS).rows()
         added += events.write_rows(workspace.engine, rows).added
         tell(start + len(rows))
     return catalogue.Upserted(added, 0, len(frame) - added), gather([refused, duplicates])
