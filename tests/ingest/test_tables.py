@@ -285,6 +285,19 @@ def test_the_rejects_of_a_repaired_file_go_away(workspace, tmp_path):
     assert not bad.rejects_path.exists()
 
 
+def test_files_of_one_name_keep_their_own_rejects(workspace, tmp_path):
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+        write(tmp_path / day / "e.csv", f"{HEADER}\nann,m1,like,,{day}\n")
+    paths = [tmp_path / "monday" / "e.csv", tmp_path / "tuesday" / "e.csv"]
+    report = tables.import_table(workspace, "events", paths)
+    assert [p.name for p in report.rejects] == [
+        "monday-e.csv-events.csv",
+        "tuesday-e.csv-events.csv",
+    ]
+    assert report.rejects_path == workspace.rejects
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

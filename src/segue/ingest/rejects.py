@@ -35,9 +35,9 @@ def gather(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(found).sort("row", maintain_order=True)
 
 
-def write_rejects(folder: Path, path: Path, what: str, found: pl.DataFrame) -> Path | None:
-    """``<file>-<what>.csv`` in ``folder``; an older one goes away when nothing was refused."""
-    target = folder / f"{path.name}-{what}.csv"
+def write_rejects(folder: Path, name: str, what: str, found: pl.DataFrame) -> Path | None:
+    """``<name>-<what>.csv`` in ``folder``; an older one goes away when nothing was refused."""
+    target = folder / f"{name}-{what}.csv"
     if not len(found):
         target.unlink(missing_ok=True)
         return None

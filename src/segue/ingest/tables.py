@@ -86,9 +86,9 @@ def import_table(
     # All layouts first: a file that nobody knows must not stop an import half way.
     layouts = [chosen.layout(what, path) for path in paths]
     done, written = [], []
-    for path, layout in zip(paths, layouts, strict=True):
+    for path, layout, name in zip(paths, layouts, _names(paths), strict=True):
         one = _import_file(workspace, what, path, layout, progress or (lambda *_: None))
-        target = write_rejects(workspace.rejects, path, what, one.refused)
+        target = write_rejects(workspace.rejects, name, what, one.refused)
         done.append(one)
         written += [target] if target is not None else []
     return ImportReport(
@@ -100,6 +100,15 @@ def import_table(
         rejects=tuple(dict.fromkeys(written)),
         seconds=time.perf_counter() - started,
     )
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """File names, with the folder's name before those that several files share."""
+    plain = [path.name for path in paths]
+    return [
+        name if plain.count(name) == 1 else f"{path.absolute().parent.name}-{name}"
+        for path, name in zip(paths, plain, strict=True)
+    ]
 
 
 def _import_file(
