@@ -82,17 +82,22 @@ def progress_bar(unit: str, *, quiet: bool = False) -> Iterator[Tell]:
 
 
 def print_report(report: Report) -> None:
-    """The table of a report, then what it means in words."""
+    """The table of a report, in 80 columns, then what it means in words."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    header, rows = report.rows()
-    table = Table(title="Test part, measured once; intervals are 95 % bootstraps over people")
-    for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number else "left", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*row, style="bold" if row[0] == "blend" else None)
+    title = "Test part, measured once, full ranking"
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("strategy", no_wrap=True)
+    for name in ("NDCG@10", "Recall@20", "MAP@10", "HitRate@10", "coverage"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for line in report.lines:
+        ndcg, *rest = line.metrics.values()
+        cells = [f"{ndcg.mean:.3f} ± {ndcg.half_width:.3f}", *(f"{m.mean:.3f}" for m in rest)]
+        style = "bold" if line is report.lines[0] else None
+        table.add_row(line.name, *cells, f"{line.coverage:.3f}", style=style)
     console = Console()
     console.print(table)
     for sentence in report.summary():
-        console.print(sentence)
+        console.print(sentence, highlight=False)
