@@ -35,7 +35,8 @@ class LabelSpace:
         encoded = self.encoder.encode(self.labels)
         glossed = [row for row, gloss in enumerate(self.glosses) if gloss]
         texts = [f"{self.labels[row]}. {self.glosses[row]}" for row in glossed]
-        encoded[glossed] = (encoded[glossed] + self.encoder.encode(texts)) / 2
+        if texts:
+            encoded[glossed] = (encoded[glossed] + self.encoder.encode(texts)) / 2
         return np.asarray(encoded - encoded.mean(axis=0), dtype=np.float32)
 
     def place(self, probabilities: Floats) -> Floats:

@@ -41,7 +41,7 @@ class YamNet:
     dim = 1024
     kind = "sound"
 
-    def __init__(self, threads: int = 1, max_patches: int = 60) -> None:
+    def __init__(self, threads: int = 1, max_patches: int = 40) -> None:
         self._threads = threads
         self._max_patches = max_patches
 

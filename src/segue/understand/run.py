@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 import sqlalchemy as sa
+from threadpoolctl import threadpool_limits
 
 from segue.core.errors import UnreadableMedia
 from segue.core.protocols import Encoder
@@ -84,7 +85,10 @@ def understand(
     is one transaction, so a killed run loses at most the batch it was in.
     """
     used = Encoders() if encoders is None else encoders
-    return _Run(workspace, used, progress).run()
+    # Small matrices: BLAS threads that wait for each other made text six times slower and sound
+    # three times on a busy machine.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _Run(workspace, used, progress).run()
 
 
 class _Run:

@@ -31,6 +31,11 @@ PUSHED = frozenset({
 EMPTY: dict[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 MARK = object()
+# What reading a damaged file may raise; a length of a million gigabytes is among them.
+DAMAGE = (
+    ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, MemoryError,
+    struct.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,10 @@ class _Reader:
     def op_tuple(self, _: None) -> None:
         self.stack.append(tuple(self._since_mark()))
 
+    def op_append(self, _: None) -> None:
+        value = self.stack.pop()
+        self.stack[-1].append(value)
+
     def op_appends(self, _: None) -> None:
         values = self._since_mark()
         self.stack[-1].extend(values)
@@ -147,7 +156,7 @@ def read_checkpoint(path: Path) -> dict[str, Array]:
             tensors = _Reader().run(file)
             storages = _storages(file, _Reader().run(file), tensors)
         return {name: _array(tensor, storages) for name, tensor in tensors.items()}
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error) as error:
+    except DAMAGE as error:
         raise BadPackage(f"{path.name}: damaged checkpoint: {error!r}") from error
 
 
