@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,8 +25,7 @@ PAST = (0.3, 0.4, 0.5, 0.6, 0.7)  # cuts of the past windows, as shares of the e
 MAX_USERS = 500  # people of a past window; validation and test take everybody
 GRID = (
     BlendSettings(),
-    BlendSettings(trees=200),
-    BlendSettings(leaves=15),
+    BlendSettings(trees=60, rate=0.08),
     BlendSettings(feature_share=0.4, l2=20.0),
 )
 SHOWN = {"popular": "popular (all time)", "popular 30d": "recent popular (30 days)"}
@@ -53,7 +53,7 @@ def windows(training: Training, split: Split, *, seed: int, progress: Progress) 
     seen = training.interactions
     cuts = [*(cut_time(seen, share) for share in PAST), split.valid_from]
     past = []
-    for number, (start, end) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for number, (start, end) in enumerate(pairwise(cuts)):
         if start < end:
             progress(f"past window {number + 1} of {len(PAST)}")
             window = build(training, start, end, max_users=MAX_USERS, seed=seed + number)

@@ -55,6 +55,6 @@ def measure(top: Rows, relevant: Bools) -> PerUser:
         ndcg=(ten * discount).sum(axis=1) / best,
         recall=hits[:, :20].sum(axis=1) / wanted,
         ap=(precision * ten).sum(axis=1) / np.minimum(wanted, 10),
-        hit=ten.any(axis=1).astype(np.float64),
+        hit=np.asarray(ten.any(axis=1), dtype=np.float64),
         top=top[:, :10],
     )

@@ -23,7 +23,8 @@ class BlendSettings:
     leaves: int = 7
     rate: float = 0.05
     trees: int = 100
-    models: int = 3
+    models: int = 2
+    others: int = 150  # candidates a person that were not consumed, drawn at random
     least_rows: int = 100  # per leaf
     feature_share: float = 0.6
     l2: float = 5.0
@@ -38,6 +39,7 @@ class BlendSettings:
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
             "lambda_l2": self.l2,
+            "max_bin": 127,
             "lambdarank_truncation_level": 20,
             # More likeness to the history never lowers a score: reasons stay believable.
             "monotone_constraints": list(RISING),
@@ -63,15 +65,17 @@ class Blend:
                 "nobody came back in any past window, so a blend cannot be trained; "
                 "import events that span a longer time"
             )
-        features = np.concatenate([w.features for w in labelled])
-        labels = np.concatenate([w.labels for w in labelled]).astype(np.int32)
-        sizes = np.concatenate([w.sizes for w in labelled])
+        rng = np.random.default_rng(seed)
+        kept = [w.lesson(self.settings.others, rng) for w in labelled]
+        features = np.concatenate([w.features[k] for w, k in zip(labelled, kept, strict=True)])
+        labels = np.concatenate([w.labels[k] for w, k in zip(labelled, kept, strict=True)])
+        sizes = np.concatenate([w.sizes_of(k) for w, k in zip(labelled, kept, strict=True)])
         self.boosters = []
         for number in range(self.settings.models):
             # Each model bins anew: a Dataset keeps the parameters it was first used with.
             data = lgb.Dataset(
                 features,
-                labels,
+                labels.astype(np.int32),
                 group=sizes if self.settings.objective == "lambdarank" else None,
                 feature_name=[name.replace(" ", "_") for name in NAMES],
             )

@@ -182,9 +182,13 @@ def _history_reasons(
 
 
 def normalised(found: Sequence[Reason], otherwise: Reason) -> tuple[Reason, ...]:
-    """Shares that sum to one, largest first; tiny parts are folded into the rest."""
+    """Shares that sum to one, largest first; tiny parts are folded into the rest.
+
+    The first named history item stays however small: it is what a person can act on.
+    """
     total = sum(r.share for r in found)
-    kept = [r for r in found if r.share >= LEAST_SHARE * total and r.share > 0]
+    named = next((r for r in found if r.item_ids), None)
+    kept = [r for r in found if r.share > 0 and (r is named or r.share >= LEAST_SHARE * total)]
     if not kept:
         return (otherwise,)
     total = sum(r.share for r in kept)

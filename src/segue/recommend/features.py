@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from segue.core.protocols import Strategy
-from segue.core.types import Doubles, Floats, Histories, Profile, Rows, Training
+from segue.core.protocols import Arrays, Strategy
+from segue.core.types import Bools, Doubles, Floats, Histories, Profile, Rows, Training
 from segue.recommend.content import Content
 from segue.recommend.groups import Groups
 from segue.recommend.linear import Linear
@@ -92,7 +92,7 @@ class Side:
     parts: dict[str, Strategy] = field(default_factory=strategies)
     items: Doubles = field(default_factory=lambda: np.zeros((len(ITEM), 0)))  # (n_static, n_items)
     first_seen: Doubles = field(default_factory=lambda: np.zeros(0))
-    warm: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))  # type: ignore[type-arg]
+    warm: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     groups: Groups = field(default_factory=Groups)
 
     def fit(self, training: Training) -> None:
@@ -101,7 +101,9 @@ class Side:
         self.groups.fit(training)
         seen, at = training.interactions, training.at
         n = seen.n_items
-        table = {name: decayed(seen, at, days) for name, days in POPULARITY.items()}
+        table: dict[str, Floats | Doubles] = {
+            name: decayed(seen, at, days) for name, days in POPULARITY.items()
+        }
         count = np.bincount(seen.items, minlength=n)
         opinion = np.bincount(seen.items, seen.weight, minlength=n)
         prior = float(seen.weight.mean()) if len(seen) else 0.0
@@ -119,13 +121,22 @@ class Side:
 
     def matrix(self, strategy: str) -> ItemMatrix:
         part = self.parts[strategy]
-        assert isinstance(part, Linear | Neighbours | Successors)  # noqa: S101
+        assert isinstance(part, Linear | Neighbours | Successors)
         return part.matrix
+
+    def state(self) -> Arrays:
+        """The item table; parts and groups have states of their own."""
+        return {"items": self.items, "first_seen": self.first_seen, "warm": self.warm}
+
+    def restore(self, state: Arrays) -> None:
+        self.items = np.asarray(state["items"], dtype=np.float64)
+        self.first_seen = np.asarray(state["first_seen"], dtype=np.float64)
+        self.warm = np.asarray(state["warm"], dtype=np.bool_)
 
     @property
     def content(self) -> Content:
         part = self.parts["content"]
-        assert isinstance(part, Content)  # noqa: S101
+        assert isinstance(part, Content)
         return part
 
     def base(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,9 @@ def age_group(age: int | None) -> str | None:
     return f"{low}+" if place == len(AGES) else f"{low}-{high}"
 
 
-def labels(profile: Profile) -> tuple[str | None, str | None, str | None]:
-    """The groups of one person: gender, age group, occupation."""
-    return profile.gender, age_group(profile.age), profile.occupation
+def labels(profile: Profile) -> tuple[str, str, str]:
+    """The groups of one person: gender, age group, occupation; empty where unknown."""
+    return profile.gender or "", age_group(profile.age) or "", profile.occupation or ""
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Groups:
         of_people = list(zip(*(labels(p) for p in training.profiles), strict=True)) or [(), (), ()]
         names, tables = [], []
         for column in of_people:
-            known = tuple(sorted({g for g in column if g is not None}))
+            known = tuple(sorted({g for g in column if g}))
             code = {name: n for n, name in enumerate(known)}
             group = np.array([code.get(g, len(known)) for g in column], dtype=np.intp)
             flat = group[users] * seen.n_items + items
@@ -63,13 +64,13 @@ class Groups:
         of_people = [labels(p) for p in profiles]
         for column, (names, table) in enumerate(zip(self.names, self.tables, strict=True)):
             code = {name: n for n, name in enumerate(names)}
-            group = np.array([code.get(p[column], len(names)) for p in of_people], dtype=np.intp)  # type: ignore[arg-type]
+            group = np.array([code.get(p[column], len(names)) for p in of_people], dtype=np.intp)
             known = items < table.shape[1]
             out[known, column] = table[group[users][known], items[known]]
         return out
 
     def state(self) -> Arrays:
-        out: dict[str, np.ndarray] = {}  # type: ignore[type-arg]
+        out: dict[str, np.ndarray[Any, Any]] = {}
         for n, (names, table) in enumerate(zip(self.names, self.tables, strict=True)):
             out[f"names{n}"] = np.array(names, dtype=np.str_)
             out[f"table{n}"] = table

@@ -56,8 +56,9 @@ class Pipeline:
     @staticmethod
     def fit(training: Training, blend: Blend, data_hash: str, *, seed: int) -> Pipeline:
         """Fit the item side on everything before ``training.at``; the blend is already trained."""
-        side, bridge = Side(), Bridge()
+        side = Side()
         side.fit(training)
+        bridge = Bridge(content=side.content)
         bridge.fit(training)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         out = Pipeline(
@@ -103,7 +104,8 @@ class Pipeline:
         """(len(items),) float64: final scores of some items for one person."""
         at = self.clock(history, at)
         base = self.side.base(history, [profile], at, items)
-        return self._score(base, history, profile, at, np.arange(len(items)), items)[0]
+        scores, _ = self._score(base, history, profile, at, np.arange(len(items)), items)
+        return scores
 
     def _score(
         self,
@@ -129,7 +131,8 @@ class Pipeline:
 
     def _cold(self, history: Histories, items: Rows) -> Doubles:
         intercept, slope = self.cold
-        return intercept + slope * self.bridge.likeness(history, items)[0].astype(np.float64)
+        likeness = self.bridge.likeness(history, items)[0]
+        return np.asarray(intercept + slope * likeness.astype(np.float64))
 
     def rank(
         self, histories: Histories, profiles: Sequence[Profile], at: float, k: int = 20

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from segue.core.protocols import Arrays
-from segue.core.types import Floats, Histories, Interactions, Profile, Training
+from segue.core.types import Floats, Histories, Interactions, Profile, Rows, Training
 
 DAY_S = 86_400.0
 EDGES = (0, 5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 450)  # history lengths
@@ -84,12 +84,12 @@ class PositionPopular:
         self.table = (counts + 0.5 * ahead).astype(np.float32)
 
     @staticmethod
-    def bucket(lengths: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def bucket(lengths: Rows) -> Rows:
         """(n,) which row of the table serves histories of these lengths."""
         return np.searchsorted(np.asarray(EDGES), lengths, side="right") - 1
 
     def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
-        return widen(self.table, histories.n_items)[self.bucket(histories.counts)]
+        return np.asarray(widen(self.table, histories.n_items)[self.bucket(histories.counts)])
 
     def state(self) -> Arrays:
         return {"table": self.table}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segue.core.types import Bools, Floats, Histories, Interactions, Rows, Training
+from segue.core.types import Bools, Doubles, Floats, Histories, Interactions, Rows, Training
 from segue.recommend import candidates
 from segue.recommend.features import ITEM, POPULARITY, SOURCES, Base, Side
 from segue.recommend.popular import widen
@@ -28,7 +28,19 @@ class Window:
     relevant: Bools  # (n_users, n_items) all that was consumed in the window, unseen before
     tops: dict[str, Rows]  # strategy -> (n_users, DEPTH) its ranking over everything unseen
 
-    def ranking(self, scores: Floats) -> Rows:
+    def lesson(self, others: int, rng: np.random.Generator) -> Bools:
+        """(n,) True for all that was consumed and about ``others`` candidates a person beside."""
+        owner = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        rest = np.bincount(owner, ~self.labels, minlength=len(self.sizes))
+        odds = others / np.maximum(rest, 1)
+        return np.asarray(self.labels | (rng.random(len(owner)) < odds[owner]))
+
+    def sizes_of(self, kept: Bools) -> Rows:
+        """(n_users,) candidates of each user that are kept."""
+        owner = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        return np.bincount(owner[kept], minlength=len(self.sizes)).astype(np.intp)
+
+    def ranking(self, scores: Doubles) -> Rows:
         """(n_users, DEPTH) the candidates in the order of ``scores``; -1 beyond the last."""
         out = np.full((len(self.sizes), DEPTH), -1, dtype=np.intp)
         ends = np.cumsum(self.sizes)
@@ -74,7 +86,7 @@ def build(
         users = np.sort(rng.choice(users, max_users, replace=False))
     histories = past.interactions.histories(users)
     relevant = _labels(held, users, histories)
-    users, histories, relevant = _keep(relevant.any(axis=1), users, histories, relevant)
+    users, histories, relevant = _keep(np.asarray(relevant.any(axis=1)), users, histories, relevant)
     chunks = [
         _chunk(training, side, users[at : at + CHUNK], histories, at, start)
         for at in range(0, len(users), CHUNK)

@@ -1,0 +1,160 @@
+"""A model as a folder: arrays, LightGBM texts and a manifest that every file is checked against.
+
+Nothing is ever unpickled: ``.npz`` is read with ``allow_pickle=False``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import segue
+from segue.core.errors import BadPackage
+from segue.core.protocols import Arrays
+from segue.core.types import Catalogue, Vectors
+from segue.recommend.blend import Blend, BlendSettings
+from segue.recommend.bridge import Bridge
+from segue.recommend.features import NAMES, Side
+from segue.recommend.pipeline import Pipeline
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+def save(pipeline: Pipeline, folder: Path, metrics: Mapping[str, float]) -> Path:
+    """Write the package; the folder appears whole or not at all. An older one is replaced."""
+    files = {f"{name}.npz": _npz(state) for name, state in _states(pipeline).items()}
+    for number, text in enumerate(pipeline.blend.texts()):
+        files[f"blend-{number}.txt"] = text.encode()
+    manifest = {
+        "format": FORMAT,
+        "segue": segue.__version__,
+        "version": pipeline.version,
+        "strategy": pipeline.strategy,
+        "data_hash": pipeline.data_hash,
+        "fitted_at": pipeline.fitted_at,
+        "cold": list(pipeline.cold),
+        "features": list(NAMES),
+        "item_ids": hash_ids(pipeline.catalogue, len(pipeline.catalogue)),
+        "n_items": len(pipeline.catalogue),
+        "settings": pipeline.blend.described(),
+        "metrics": dict(metrics),
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    files[MANIFEST] = json.dumps(manifest, indent=1).encode()
+    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    part.mkdir(parents=True)
+    for name, data in files.items():
+        with (part / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    if folder.exists():
+        shutil.rmtree(folder)
+    part.rename(folder)
+    return folder
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a package of this format."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadPackage(f"{folder.name}: {MANIFEST} cannot be read ({error})") from error
+    if manifest.get("format") != FORMAT:
+        raise BadPackage(
+            f"{folder.name}: format {manifest.get('format')!r} is not {FORMAT}; train again"
+        )
+    if manifest.get("features") != list(NAMES):
+        raise BadPackage(f"{folder.name}: made by another version of the blend; train again")
+    return manifest
+
+
+def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipeline:
+    """The packaged pipeline over a catalogue that may have grown since (new rows at the end).
+
+    ``content`` holds the vectors of today's catalogue; None keeps those of the package.
+    """
+    manifest = read_manifest(folder)
+    files = {name: _verified(folder, name, sha) for name, sha in manifest["files"].items()}
+    n_items = int(manifest["n_items"])
+    if len(catalogue) < n_items or hash_ids(catalogue, n_items) != manifest["item_ids"]:
+        raise BadPackage(
+            f"{folder.name}: was trained on other items than this workspace holds; train again"
+        )
+    states = {name[:-4]: _arrays(data) for name, data in files.items() if name.endswith(".npz")}
+    side, bridge = _restored(states)
+    if content is not None and content.dim == len(side.content.mean):
+        side.content.place(content.values, content.present)
+        bridge.place()
+    numbers = range(sum(name.startswith("blend-") for name in files))
+    texts = [files[f"blend-{n}.txt"].decode() for n in numbers]
+    return Pipeline(
+        catalogue=catalogue,
+        side=side,
+        bridge=bridge,
+        blend=Blend.of(texts, BlendSettings(**manifest["settings"])),
+        fitted_at=float(manifest["fitted_at"]),
+        data_hash=str(manifest["data_hash"]),
+        version=str(manifest["version"]),
+        cold=(float(manifest["cold"][0]), float(manifest["cold"][1])),
+        strategy=str(manifest["strategy"]),
+    )
+
+
+def hash_ids(catalogue: Catalogue, n: int) -> str:
+    """Which items, in which order, the first ``n`` rows are."""
+    return hashlib.sha256("\n".join(catalogue.ids[:n]).encode()).hexdigest()[:16]
+
+
+def _states(pipeline: Pipeline) -> dict[str, Arrays]:
+    parts = pipeline.side.parts.items()
+    return {
+        **{f"part {name}".replace(" ", "-"): part.state() for name, part in parts},
+        "side": pipeline.side.state(),
+        "groups": pipeline.side.groups.state(),
+        "bridge": pipeline.bridge.state(),
+    }
+
+
+def _restored(states: Mapping[str, Arrays]) -> tuple[Side, Bridge]:
+    side = Side()
+    for name, part in side.parts.items():
+        part.restore(states[f"part {name}".replace(" ", "-")])
+    side.restore(states["side"])
+    side.groups.restore(states["groups"])
+    bridge = Bridge(content=side.content)
+    bridge.restore(states["bridge"])
+    return side, bridge
+
+
+def _npz(state: Arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **state)
+    return buffer.getvalue()
+
+
+def _arrays(data: bytes) -> Arrays:
+    with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
+        return {name: loaded[name] for name in loaded.files}
+
+
+def _verified(folder: Path, name: str, sha256: str) -> bytes:
+    if Path(name).name != name:
+        raise BadPackage(f"{folder.name}: file name {name!r} leaves the package")
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        raise BadPackage(f"{folder.name}: {name} cannot be read ({error.strerror})") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise BadPackage(f"{folder.name}: {name} does not match its manifest; train again")
+    return data

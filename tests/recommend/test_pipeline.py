@@ -1,0 +1,193 @@
+"""The whole recommender on real people, and what it promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from segue.core.errors import NotFound
+from segue.core.protocols import Recommender
+from segue.core.types import Catalogue, Histories, Item, Profile, Query, Training, Vectors
+from segue.evaluate.split import temporal
+from segue.recommend import package
+from segue.recommend.pipeline import Pipeline
+
+N_MEDIA = 6
+
+
+def query_of(training: Training, user: int, k: int = 10) -> Query:
+    history = training.interactions.histories(np.array([user]))
+    return Query(str(user), history, training.at, k, profile=training.profiles[user])
+
+
+def longest(training: Training, n: int) -> list[int]:
+    counts = np.bincount(training.interactions.users)
+    return np.argsort(-counts, kind="stable")[:n].tolist()
+
+
+@pytest.fixture(scope="module")
+def grown(
+    pipeline: Pipeline, before_test: Training, tmp_path_factory: pytest.TempPathFactory
+) -> Pipeline:
+    """The packaged model over a catalogue with six media items that nobody has met."""
+    content = before_test.content
+    assert content is not None
+    media = tuple(
+        Item(f"m{n}", ("video", "track")[n % 2], f"media {n}", tags=("animation",), added_at=5e9)
+        for n in range(N_MEDIA)
+    )
+    # The first three lie where films 1 to 3 lie, the fourth has no content at all.
+    values = np.concatenate([content.values, content.values[[0, 1, 2, 0, 4, 5]]])
+    present = np.concatenate([content.present, np.ones(N_MEDIA, dtype=np.bool_)])
+    present[-3] = False
+    catalogue = Catalogue(before_test.catalogue.items + media)
+    folder = package.save(pipeline, tmp_path_factory.mktemp("model") / "package", {})
+    return package.load(folder, catalogue, Vectors(values, present, "genres"))
+
+
+def widened(query: Query, n_items: int) -> Query:
+    return replace(query, history=replace(query.history, n_items=n_items))
+
+
+def test_is_a_recommender(pipeline: Pipeline) -> None:
+    assert isinstance(pipeline, Recommender)
+
+
+def test_answers_are_unseen_ordered_and_their_shares_sum_to_one(
+    pipeline: Pipeline, before_test: Training
+) -> None:
+    for user in longest(before_test, 20):
+        query = query_of(before_test, user)
+        answer = pipeline.recommend(query)
+        seen = {before_test.catalogue.ids[row] for row in query.history.items}
+        scores = [entry.score for entry in answer]
+        assert len(answer) == 10
+        assert not seen & {entry.id for entry in answer}
+        assert scores == sorted(scores, reverse=True)
+        for entry in answer:
+            assert sum(reason.share for reason in entry.reasons) == pytest.approx(1, abs=1e-6)
+            assert all(0 <= reason.share <= 1 and reason.text for reason in entry.reasons)
+            assert pipeline.reasons(query, entry.id)[0].kind == entry.reasons[0].kind
+
+
+def test_without_the_top_named_history_item_the_score_is_lower(
+    pipeline: Pipeline, before_test: Training, ml100k: Training
+) -> None:
+    """All people of the test window, top three items each; the score is computed anew."""
+    start = temporal(ml100k.interactions).test_from
+    later = ml100k.interactions.between(start, ml100k.at)
+    known = np.unique(before_test.interactions.users)
+    named = asked = 0
+    for user in np.intersect1d(np.unique(later.users), known).tolist():
+        query = query_of(before_test, user, k=3)
+        for entry in pipeline.recommend(query):
+            asked += 1
+            history = [r for r in entry.reasons if r.kind == "history" and r.item_ids]
+            if not history:
+                continue
+            named += 1
+            top = pipeline.catalogue.row(max(history, key=lambda r: r.share).item_ids[0])
+            item = pipeline.catalogue.rows([entry.id])
+            less = query.history.without_each(0, [top])
+            score = pipeline.score(less, query.profile, query.at, item)[0]
+            assert score < entry.score, (user, entry.id)
+    assert asked > 200
+    assert named / asked > 0.9
+
+
+def test_exclude_and_kinds_and_added_after_restrict(grown: Pipeline, before_test: Training) -> None:
+    query = widened(query_of(before_test, longest(before_test, 1)[0]), len(grown.catalogue))
+    first = grown.recommend(query).entries[0].id
+    without = grown.recommend(replace(query, exclude=frozenset({first})))
+    assert first not in {entry.id for entry in without}
+    media = grown.recommend(replace(query, kinds=frozenset({"video", "track"})))
+    assert {entry.id for entry in media} == {f"m{n}" for n in range(N_MEDIA)}
+    new = grown.recommend(replace(query, added_after=4e9))
+    assert {entry.id for entry in new} == {f"m{n}" for n in range(N_MEDIA)}
+    assert len(grown.recommend(replace(query, kinds=frozenset({"game"})))) == 0
+
+
+def test_items_that_nobody_met_are_ranked_by_likeness(
+    grown: Pipeline, before_test: Training
+) -> None:
+    ids = before_test.catalogue.ids
+    rows = [row for row, item in enumerate(before_test.catalogue.items) if "animation" in item.tags]
+    history = Histories.of_one(
+        rows[1:12], np.ones(11, dtype=np.float32), np.arange(11) + 8.8e8, len(grown.catalogue)
+    )
+    query = Query("x", history, before_test.at, kinds=frozenset({"video", "track"}))
+    answer = grown.recommend(query)
+    assert answer.entries[0].id == "m0"  # the twin of Toy Story
+    assert "animation" in " ".join(r.text for r in answer.entries[0].reasons)
+    named = [r for r in answer.entries[0].reasons if r.kind == "history"]
+    assert named
+    assert set(named[0].item_ids) <= {ids[row] for row in rows}
+    for entry in answer:
+        assert sum(r.share for r in entry.reasons) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_dislike_of_media_lowers_its_like(grown: Pipeline, before_test: Training) -> None:
+    n = len(before_test.catalogue)
+    query = widened(query_of(before_test, longest(before_test, 1)[0]), len(grown.catalogue))
+    h = query.history
+    items, times = np.append(h.items, n), np.append(h.times, h.times[-1] + 1)
+    twin = np.array([0])  # shares its vector with the media item in row n
+
+    def likeness(weight: float) -> float:
+        after = Histories.of_one(items, np.append(h.weights, weight), times, h.n_items)
+        return float(grown.bridge.likeness(after, twin)[0, 0])
+
+    assert likeness(-1.0) < float(grown.bridge.likeness(h, twin)[0, 0]) < likeness(1.0)
+
+
+def test_a_like_acts_at_once(pipeline: Pipeline, before_test: Training) -> None:
+    query = query_of(before_test, longest(before_test, 100)[-1])
+    before = [entry.id for entry in pipeline.recommend(query)]
+    h, row = query.history, pipeline.catalogue.row(before[0])
+    liked = Histories.of_one(
+        np.append(h.items, row), np.append(h.weights, 1.0), np.append(h.times, query.at), h.n_items
+    )
+    after = [entry.id for entry in pipeline.recommend(replace(query, history=liked))]
+    assert before[0] not in after
+    assert after != before[1:]
+
+
+def test_nobody_gets_a_list_that_knows_their_profile(
+    pipeline: Pipeline, before_test: Training
+) -> None:
+    empty = Histories.of_one([], [], [], len(pipeline.catalogue))
+    plain = pipeline.recommend(Query("new", empty, before_test.at))
+    assert len(plain) == 10
+    assert {r.kind for entry in plain for r in entry.reasons} == {"popularity"}
+    young = Query("new", empty, before_test.at, profile=Profile(gender="F", age=16))
+    old = replace(young, profile=Profile(gender="M", age=60))
+    assert [e.id for e in pipeline.recommend(young)] != [e.id for e in pipeline.recommend(old)]
+    assert pipeline.reasons(young, plain.entries[0].id)
+
+
+def test_only_dislikes_still_give_a_list(pipeline: Pipeline, before_test: Training) -> None:
+    history = Histories.of_one([0, 1], [-1, -1], [1.0, 2.0], len(pipeline.catalogue))
+    answer = pipeline.recommend(Query("x", history, before_test.at))
+    assert len(answer) == 10
+    assert not {"1", "2"} & {entry.id for entry in answer}
+
+
+def test_similar_items_are_alike_and_not_the_item_itself(pipeline: Pipeline) -> None:
+    near = pipeline.similar("1", 10)  # Toy Story
+    assert len(near) == 10
+    assert "1" not in {entry.id for entry in near}
+    tags = [pipeline.catalogue.items[pipeline.catalogue.row(e.id)].tags for e in near]
+    assert sum("animation" in t or "children's" in t for t in tags) >= 5
+    with pytest.raises(NotFound, match="not in the catalogue"):
+        pipeline.similar("nothing", 3)
+
+
+def test_a_batch_ranks_like_single_answers(pipeline: Pipeline, before_test: Training) -> None:
+    users = np.array(longest(before_test, 5))
+    histories = before_test.interactions.histories(users)
+    top = pipeline.rank(histories, [before_test.profiles[u] for u in users], before_test.at, k=10)
+    for n, user in enumerate(users):
+        answer = pipeline.recommend(query_of(before_test, int(user)))
+        assert [pipeline.catalogue.row(e.id) for e in answer] == top[n].tolist()
