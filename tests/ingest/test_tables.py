@@ -349,6 +349,29 @@ def test_presets_are_known_by_name():
         presets.preset("movielens-1n")
 
 
+def test_a_preset_of_one_table_with_moved_times(workspace, tmp_path):
+    mapping = presets.preset("movielens-100k", "events", time_shift_s=5.0)
+    path = write(tmp_path / "u.data", "1\tm1\t3\t100\n")
+    assert tables.import_table(workspace, "events", [path], mapping=mapping).added == 1
+    assert all_events(workspace)[0]["time"] == 105.0
+    with pytest.raises(BadInput, match=r"has no .items. table"):
+        tables.import_table(workspace, "items", [path], mapping=mapping)
+
+
+@pytest.mark.parametrize("name", ["e.csv", "e.parquet"])
+def test_a_column_called_like_our_own_is_no_crash(workspace, tmp_path, name):
+    frame = pl.DataFrame(
+        {"_row": ["9"], "user_id": ["u"], "item_id": ["m0"], "kind": ["like"], "time": ["1"]}
+    )
+    if name == "e.parquet":
+        frame.write_parquet(tmp_path / name)
+        assert tables.import_table(workspace, "events", [tmp_path / name]).added == 1
+    else:
+        frame.write_csv(tmp_path / name)
+        with pytest.raises(BadInput, match="may not be called '_row'"):
+            tables.import_table(workspace, "events", [tmp_path / name])
+
+
 def test_grouplens_originals_of_100k(workspace, tmp_path):
     flags = "|".join("1" if i in (1, 5) else "0" for i in range(19))
     item = f"m9|Amélie (2001)|25-Apr-2001||http://x|{flags}\n"

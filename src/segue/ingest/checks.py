@@ -247,7 +247,7 @@ def _time(column: pl.Series, name: str, layout: Layout) -> tuple[pl.Expr, list[C
     wrong = pl.col(f"_text_{name}").is_not_null() & pl.col(name).is_null()
     outside = ~pl.col(name).is_between(-1e11, LATEST_TIME_S)
     hint = "seconds since 1970 or ISO 8601" if unit == "auto" else unit
-    late = 'later than 2100; are these milliseconds (time_unit = "ms")?'
+    late = 'out of range (after 2100?); are these milliseconds (time_unit = "ms")?'
     return pl.when(time.is_finite()).then(time), [
         Check(name, wrong, f"unparsable {name}, expected {hint}"),
         Check(name, outside, f"{name} is {late}"),

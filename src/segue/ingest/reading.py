@@ -66,6 +66,7 @@ def _read_parquet(path: Path, layout: Layout) -> RawTable:
         frame = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise BadInput(f"{path.name}: not a parquet file that can be read: {error}") from error
+    frame = frame.drop(ROW, strict=False)
     columns = []
     for name, dtype in frame.schema.items():
         column = pl.col(name)
@@ -128,6 +129,8 @@ def _names(path: Path, first: list[str], layout: Layout) -> list[str]:
         return list(layout.names) or [str(i + 1) for i in range(len(first))]
     names = [name.strip() for name in first]
     repeated = {name for name in names if names.count(name) > 1}
+    if ROW in names:
+        raise BadInput(f"{path.name}: a column may not be called {ROW!r}; rename it")
     if repeated:
         raise BadInput(f"{path.name}: the header names {sorted(repeated)} more than once")
     return names
