@@ -35,7 +35,7 @@ def hang(found: Found, limits: MediaLimits) -> Outcome:
 
 
 def spin(found: Found, limits: MediaLimits) -> Outcome:
-    cpu_limit(0.0)
+    cpu_limit(0.1)
     while True:
         pass
 

@@ -89,11 +89,15 @@ def confine(folders: Sequence[str], limits: MediaLimits) -> None:
 
 
 def cpu_limit(seconds: float) -> None:
-    """Let the kernel end this process when it spends ``seconds`` more of CPU time."""
+    """Let the kernel end this process when it spends ``seconds`` more of CPU time; 0: no longer.
+
+    The timer (SIGPROF) is exact; the resource limit, in whole seconds, stands behind it.
+    """
     used = resource.getrusage(resource.RUSAGE_SELF)
-    end = int(used.ru_utime + used.ru_stime + seconds) + 1
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (end, hard))
+    end = int(used.ru_utime + used.ru_stime + seconds) + 2
+    soft = end if seconds else resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def no_network() -> bool:

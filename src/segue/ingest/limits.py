@@ -13,8 +13,10 @@ MEGABYTE = 1 << 20
 class MediaLimits:
     """Bounds on one file and on the child process that decodes it.
 
-    The time-out grows with the size of the file: ``base_timeout_s + timeout_s_per_mb * MB``, at
-    most ``max_timeout_s``. Decoding stops by itself at ``soft_share`` of it and keeps what it has.
+    CPU time grows with the size of the file: ``base_cpu_s + cpu_s_per_mb * MB``, at most
+    ``max_cpu_s``. Decoding stops by itself at ``soft_share`` of it and keeps what it has; the
+    kernel ends the child at all of it. What counts is CPU time, so that a busy machine reads the
+    same as an idle one; waiting ends after ``wall_patience`` times as many seconds by the clock.
     """
 
     max_file_bytes: int = 20 << 30
@@ -34,10 +36,11 @@ class MediaLimits:
     picture_side_px: int = 640
     memory_bytes: int = 2 << 30
     open_files: int = 64
-    base_timeout_s: float = 4.0
-    timeout_s_per_mb: float = 1.0
-    max_timeout_s: float = 900.0
-    soft_share: float = 0.6
+    base_cpu_s: float = 4.0
+    cpu_s_per_mb: float = 1.0
+    max_cpu_s: float = 900.0
+    soft_share: float = 0.75
+    wall_patience: float = 5.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -47,7 +50,10 @@ class MediaLimits:
         if self.soft_share >= 1:
             raise BadSettings(f"media limit soft_share must be < 1, got {self.soft_share}")
 
-    def timeout_s(self, size: int) -> float:
-        """Wall-clock seconds that a file of ``size`` bytes may take."""
-        wanted = self.base_timeout_s + self.timeout_s_per_mb * size / MEGABYTE
-        return min(self.max_timeout_s, wanted)
+    def cpu_s(self, size: int) -> float:
+        """CPU seconds that a file of ``size`` bytes may take."""
+        return min(self.max_cpu_s, self.base_cpu_s + self.cpu_s_per_mb * size / MEGABYTE)
+
+    def wall_s(self, size: int) -> float:
+        """Seconds by the clock after which a child that merely waits is ended."""
+        return self.wall_patience * self.cpu_s(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +18,7 @@ from segue.ingest.limits import MediaLimits
 from segue.ingest.media import Examined, Found
 
 TASKS_PER_CHILD = 500  # a fresh child now and then: leaks of the decoders do not add up
+OUT_OF_TIME = (signal.SIGPROF, signal.SIGXCPU)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def child_task(found: Found, limits: MediaLimits) -> Outcome:
     from segue.ingest.confine import GUARD, cpu_limit  # noqa: PLC0415
     from segue.ingest.examine import examine  # noqa: PLC0415
 
-    cpu_limit(limits.timeout_s(found.size))
+    cpu_limit(limits.cpu_s(found.size))
     GUARD.path, GUARD.active = found.path, True
     GUARD.trail.clear()
     try:
@@ -50,6 +52,7 @@ def child_task(found: Found, limits: MediaLimits) -> Outcome:
         return Outcome(None, error.reason, tuple(GUARD.trail))
     finally:
         GUARD.active = False
+        cpu_limit(0.0)
 
 
 class Sandbox:
@@ -102,8 +105,8 @@ class Sandbox:
         if self._pool is None or not self._pool.active:
             self._drop()
             self._pool = self._start()
-        timeout_s = self.limits.timeout_s(found.size)
-        return self._pool.schedule(child_task, args=(found, self.limits), timeout=timeout_s)
+        wall_s = self.limits.wall_s(found.size)
+        return self._pool.schedule(child_task, args=(found, self.limits), timeout=wall_s)
 
     def outcome(self, found: Found, future: Any) -> Outcome:
         """Wait for the child; whatever happened to it becomes a reason.
@@ -126,9 +129,12 @@ class Sandbox:
         try:
             outcome: Outcome = future.result()
         except FutureTimeout:
-            seconds = self.limits.timeout_s(found.size)
+            seconds = self.limits.wall_s(found.size)
             return Outcome(None, f"took longer than the {seconds:.1f} s it may take")
         except ProcessExpired as error:
+            if -(error.exitcode or 0) in OUT_OF_TIME:
+                seconds = self.limits.cpu_s(found.size)
+                return Outcome(None, f"took more than the {seconds:.1f} s of CPU time it may take")
             return Outcome(None, f"ended the decoder (exit code {error.exitcode})")
         return outcome
 
