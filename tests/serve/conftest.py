@@ -89,7 +89,8 @@ def _items() -> list[Item]:
     films = [
         Item(
             id=f"film/{n}", kind="movie", title=f"Film {n} ({1960 + n})", year=1960 + n,
-            tags=(GENRES[n % 4], "Thriller"), description="A <b>film</b>.", added_at=1000.0 if n < 34 else 3000.0 + n,
+            tags=(GENRES[n % 4], "Thriller"), description="A <b>film</b>.",
+            added_at=1000.0 if n < 34 else 3000.0 + n,
         )
         for n in range(40)
     ]  # fmt: skip

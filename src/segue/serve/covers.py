@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from math import cos, pi, sin
 
@@ -74,16 +74,15 @@ class _Canvas:
         return low + (high - low) * self.seed[position % 32] / 256
 
 
-def _genre(item: Item) -> str:
-    """The palette's name: the most telling tag, else the kind, else by hash."""
+def _genres(item: Item) -> list[str]:
+    """Palette names, the most telling tag first, then the kind; by hash when nothing is known."""
     names = [tag.casefold().strip() for tag in item.tags]
     known = [_ALIASES.get(name, name) for name in names]
     known = [name for name in known if name in _PALETTES]
     telling = [name for name in known if name not in _NAMED_LAST]
-    for name in (*telling, *known, _ALIASES.get(item.kind, item.kind)):
-        if name in _PALETTES:
-            return name
-    return _FALLBACK[hashlib.sha256(item.title.encode()).digest()[0] % len(_FALLBACK)]
+    named = [*telling, *known, _ALIASES.get(item.kind, item.kind)]
+    found = [name for name in dict.fromkeys(named) if name in _PALETTES]
+    return found or [_FALLBACK[hashlib.sha256(item.title.encode()).digest()[0] % len(_FALLBACK)]]
 
 
 def _rings(c: _Canvas, p: Palette) -> str:
@@ -202,15 +201,100 @@ def _moon(c: _Canvas, p: Palette) -> str:
     )
 
 
+def _peaks(c: _Canvas, p: Palette) -> str:
+    out = (
+        f'<circle cx="{c.pick(0, 0.2, 0.8) * c.width:.0f}" cy="{c.height * 0.2:.0f}" '
+        f'r="{c.pick(1, 22, 40):.0f}" fill="{p.accent}"/>'
+    )
+    for n in range(4):
+        x, top = c.pick(n + 2, 0, 1) * c.width, c.height * (0.2 + n * 0.1) + c.pick(n + 7, 0, 30)
+        half = c.width * (0.34 + n * 0.09)
+        out += (
+            f'<path d="M{x - half:.0f} {c.height} L{x:.0f} {top:.0f} L{x + half:.0f} {c.height}Z" '
+            f'fill="{p.motif if n % 2 == 0 else p.top}" opacity="{0.5 + n * 0.12:.2f}"/>'
+        )
+    return out
+
+
+def _towers(c: _Canvas, p: Palette) -> str:
+    """A skyline with a few lit windows."""
+    out, w = "", c.width / 9
+    for n in range(9):
+        top = c.height * 0.16 + c.pick(n, 0, c.height * 0.32)
+        out += (
+            f'<rect x="{n * w:.1f}" y="{top:.0f}" width="{w * 0.92:.1f}" height="{c.height}" '
+            f'fill="{p.motif}" opacity="{0.3 + 0.6 * c.pick(n + 9, 0, 1):.2f}"/>'
+        )
+        if c.seed[n + 18] % 2:
+            y = top + 14 + c.pick(n + 20, 0, 60)
+            out += (
+                f'<rect x="{(n + 0.3) * w:.1f}" y="{y:.0f}" width="{w * 0.3:.1f}" '
+                f'height="{w * 0.42:.1f}" fill="{p.accent}"/>'
+            )
+    return out
+
+
+def _tiles(c: _Canvas, p: Palette) -> str:
+    """Quarter circles in a grid."""
+    out, size = "", c.width / 4
+    for n in range(12):
+        x, y = (n % 4) * size, (n // 4) * size
+        flips = ((0, 0), (1, 0), (1, 1), (0, 1))[c.seed[n] % 4]
+        a, b = x + flips[0] * size, y + flips[1] * size
+        ends = (
+            f"{x + (1 - flips[0]) * size:.1f} {b:.1f}",
+            f"{a:.1f} {y + (1 - flips[1]) * size:.1f}",
+        )
+        sweep = int(flips in ((0, 0), (1, 1)))
+        out += (
+            f'<path d="M{a:.1f} {b:.1f} L{ends[0]} A{size:.1f} {size:.1f} 0 0 {sweep} {ends[1]}Z" '
+            f'fill="{p.accent if c.seed[n + 12] % 5 == 0 else p.motif}" '
+            f'opacity="{0.4 + 0.5 * c.pick(n + 16, 0, 1):.2f}"/>'
+        )
+    return out
+
+
+def _dots(c: _Canvas, p: Palette) -> str:
+    """A halftone field with one bright dot."""
+    out, step = "", c.width / 9
+    fx, fy = c.pick(0, 0, 8), c.pick(1, 0, 8)
+    for n in range(81):
+        x, y = n % 9, n // 9
+        near = max(0.0, 1 - ((x - fx) ** 2 + (y - fy) ** 2) ** 0.5 / 8)
+        bright = n == int(fx) + 9 * int(fy)
+        out += (
+            f'<circle cx="{(x + 0.5) * step:.1f}" cy="{(y + 0.5) * step:.1f}" '
+            f'r="{step * (0.06 + 0.4 * near):.1f}" fill="{p.accent if bright else p.motif}"/>'
+        )
+    return out
+
+
+def _arches(c: _Canvas, p: Palette) -> str:
+    """Nested doorways."""
+    x, out = c.pick(0, 0.38, 0.62) * c.width, ""
+    floor = c.height * 0.78
+    for n in range(6):
+        half, top = (130 - n * 21), c.height * (0.1 + n * 0.062)
+        fill = p.accent if n == 5 else (p.motif, p.top)[n % 2]
+        out += (
+            f'<path d="M{x - half:.0f} {floor:.0f} V{top + half:.0f} a{half} {half} 0 0 1 '
+            f'{2 * half} 0 V{floor:.0f}Z" fill="{fill}" opacity="{0.45 + n * 0.1:.2f}"/>'
+        )
+    return out
+
+
 _MOTIFS: dict[str, tuple[Callable[[_Canvas, Palette], str], ...]] = {
-    "action": (_blades, _rays), "adventure": (_sun, _rays), "animation": (_rings, _rays),
-    "children": (_sun, _rings), "comedy": (_rays, _rings), "crime": (_blades, _moon),
-    "documentary": (_waves, _rings), "drama": (_waves, _moon, _sun), "fantasy": (_moon, _sun),
-    "film-noir": (_blades, _moon), "horror": (_moon, _blades), "musical": (_waves, _rays),
-    "music": (_bars, _rings), "mystery": (_moon, _rings), "romance": (_rings, _waves),
-    "sci-fi": (_rings, _moon), "thriller": (_blades, _waves), "war": (_blades, _sun),
-    "western": (_sun, _rays), "speech": (_bars, _waves), "book": (_frame,),
-    "image": (_sun, _rings), "video": (_waves, _rays),
+    "action": (_blades, _rays, _towers), "adventure": (_sun, _peaks, _rays),
+    "animation": (_rings, _tiles, _dots), "children": (_sun, _dots, _tiles),
+    "comedy": (_rays, _rings, _dots, _tiles), "crime": (_blades, _towers, _moon),
+    "documentary": (_waves, _peaks, _tiles), "drama": (_waves, _moon, _sun, _peaks, _arches),
+    "fantasy": (_moon, _peaks, _arches), "film-noir": (_towers, _moon, _blades),
+    "horror": (_moon, _arches, _blades), "musical": (_waves, _rays, _bars),
+    "music": (_bars, _rings, _waves), "mystery": (_moon, _rings, _arches),
+    "romance": (_rings, _waves, _sun, _arches), "sci-fi": (_rings, _moon, _dots),
+    "thriller": (_blades, _towers, _waves), "war": (_peaks, _sun, _blades),
+    "western": (_sun, _peaks), "speech": (_bars, _waves), "book": (_frame, _arches),
+    "image": (_sun, _tiles, _dots), "video": (_waves, _tiles, _dots),
 }  # fmt: skip
 
 
@@ -260,16 +344,16 @@ def _lettering(c: _Canvas, item: Item, p: Palette, genre: str) -> str:
         else "'Inter','Segoe UI',Roboto,'Noto Sans',sans-serif"
     )
     foot = c.height - 26
-    first = foot - 18 - (len(lines) - 1) * size * 1.12
+    first = foot - 26 - (len(lines) - 1) * size * 1.12
     text = "".join(
         f'<text x="22" y="{first + n * size * 1.12:.0f}" font-size="{size}" '
         f'font-weight="{600 if serif else 700}" letter-spacing="-.3">{escape(line)}</text>'
         for n, line in enumerate(lines)
     )
     words = [str(item.year) if item.year else "", *(item.tags[:2] or (item.kind,))]
-    caption = escape("  ·  ".join(w for w in words if w)[:34])
+    caption = escape("  ·  ".join(w for w in words if w)[:30])
     return (
-        f'<g fill="{p.ink}" font-family="{family}">{text}<text x="22" y="{foot}" font-size="12" '
+        f'<g fill="{p.ink}" font-family="{family}">{text}<text x="22" y="{foot}" font-size="17" '
         f'fill="{p.accent}" letter-spacing=".6" font-family="\'Inter\',\'Segoe UI\',sans-serif">'
         f"{caption}</text></g>"
     )
@@ -286,8 +370,11 @@ def cover(item: Item, *, wide: bool = False) -> str:
     width, height = (480, 300) if wide else (300, 450)
     seed = hashlib.sha256(f"{item.id}|{item.title}".encode()).digest()
     canvas = _Canvas(width, height, seed)
-    genre = _genre(item)
+    genre, *others = _genres(item)
     p = _PALETTES[genre]
+    if others:  # the second genre lends its colours to the motif or its light
+        lent = _PALETTES[others[0]]
+        p = replace(p, motif=lent.motif) if seed[30] % 2 else replace(p, accent=lent.accent)
     motifs = _MOTIFS[genre]
     drawn = motifs[seed[31] % len(motifs)](canvas, p)
     return (

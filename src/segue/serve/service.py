@@ -26,6 +26,7 @@ COLD_START = "cold-start"
 MEDIA_KINDS = frozenset({"video", "track", "speech", "book", "image"})
 NEWEST_SHARE = 0.05  # of the catalogue counts as new …
 NEWEST_LEAST = 24  # … but at least this many items
+LIKED_WEIGHT = 0.75  # four stars of five weigh .85, three .7
 SIMILAR_POOL = 5  # similar items asked for, per item shown: some were seen already
 
 
@@ -172,8 +173,8 @@ class Service:
         return float(known[-wanted - 1]) if len(known) > wanted else float("-inf")
 
     def liked_last(self, history: Histories) -> Item | None:
-        """The item of the newest wanted entry."""
-        wanted = np.flatnonzero(history.weights > 0)
+        """The item of the newest entry that was liked, not merely chosen."""
+        wanted = np.flatnonzero(history.weights >= LIKED_WEIGHT)
         if not len(wanted):
             return None
         return self.catalogue.catalogue.items[int(history.items[wanted[-1]])]
@@ -193,8 +194,11 @@ class Service:
         ranking = Ranking(tuple(kept[: query.k]))
         return Rail("because", f"Because you liked {liked.title}", "Closest in kind", ranking)
 
-    def rails(self, user_id: str, k: int) -> tuple[Rail, ...]:
-        """The rows of the page; an item shows in the first row that wants it, empty rows drop."""
+    def rails(self, user_id: str, k: int, k_more: int) -> tuple[Rail, ...]:
+        """The rows of the page: ``k`` items for the person, ``k_more`` in each further row.
+
+        An item shows in the first row that wants it; empty rows drop.
+        """
         model = self.model()
         query = self.query(user_id, k=k)
         cold = len(query.history.items) == 0
@@ -204,7 +208,7 @@ class Service:
 
         def rest() -> Query:
             shown = {entry.id for rail in out for entry in rail.ranking}
-            return replace(query, exclude=query.exclude | shown)
+            return replace(query, k=k_more, exclude=query.exclude | shown)
 
         because = self._because(rest())
         if because is not None:

@@ -21,7 +21,8 @@ from segue.serve.schemas import ItemOut
 from segue.serve.service import NoModel, Service
 from segue.store import events
 
-RAIL_LENGTH = 18
+RAIL_LENGTH = 14
+MORE_LENGTH = 10
 PEOPLE_LENGTH = 40
 FOUND_LENGTH = 24
 HISTORY_LENGTH = 16
@@ -42,7 +43,7 @@ def _minutes(duration_s: float | None) -> str:
         return ""
     minutes, seconds = divmod(round(duration_s), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return f"{hours} h {minutes:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _environment() -> Environment:
@@ -92,7 +93,7 @@ def _rails(service: Service, user: str) -> list[dict[str, Any]]:
                 for entry in rail.ranking
             ],
         }
-        for rail in service.rails(user, RAIL_LENGTH)
+        for rail in service.rails(user, RAIL_LENGTH, MORE_LENGTH)
     ]
 
 

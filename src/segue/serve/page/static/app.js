@@ -201,6 +201,13 @@ document.addEventListener("click", (press) => {
   }
 });
 
+// An opened reason widens its card: keep it in view.
+document.addEventListener("toggle", (change) => {
+  if (change.target.matches?.(".card .why[open]")) {
+    change.target.closest(".card").scrollIntoView({ inline: "nearest", block: "nearest" });
+  }
+}, true);
+
 for (const dialog of document.querySelectorAll("dialog")) {
   dialog.addEventListener("click", (press) => {
     if (press.target === dialog) dialog.close();
