@@ -49,7 +49,7 @@ def test_the_readme_names_commands_that_exist():
     from segue.cli.main import COMMANDS  # noqa: PLC0415
 
     readme = (ROOT / "README.md").read_text()
-    named = set(re.findall(r"^\s*segue (\w+)", readme, re.MULTILINE))
+    named = set(re.findall(r"^ {3}segue (\w+)", readme, re.MULTILINE))
     assert named
     assert named <= set(COMMANDS)
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
