@@ -48,7 +48,7 @@ def command(
 def _in_words(report: IngestReport) -> str:
     lines = [
         f"{report.added} added, {report.unchanged} unchanged, {report.moved} moved, "
-        f"{report.attached} attached, {len(report.refused)} refused"
+        f"{report.updated} updated, {report.attached} attached, {len(report.refused)} refused"
     ]
     lines += [f"refused {path}: {reason}" for path, reason in report.refused]
     lines += [f"damaged {path}: {reason}" for path, reason in report.damaged]
