@@ -194,6 +194,16 @@ class Service:
         ranking = Ranking(tuple(kept[: query.k]))
         return Rail("because", f"Because you liked {liked.title}", "Closest in kind", ranking)
 
+    def _for_you(self, query: Query) -> Rail:
+        cold = len(query.history.items) == 0
+        title = "Good places to start" if cold else "For you"
+        note = "Cold start: nothing is known about you yet" if cold else "Ranked by what you did"
+        return Rail("for-you", title, note, self.model().recommend(query))
+
+    def first_rail(self, user_id: str, k: int) -> Rail:
+        """The first row alone: what a press waits for."""
+        return self._for_you(self.query(user_id, k=k))
+
     def rails(self, user_id: str, k: int, k_more: int) -> tuple[Rail, ...]:
         """The rows of the page: ``k`` items for the person, ``k_more`` in each further row.
 
@@ -201,10 +211,7 @@ class Service:
         """
         model = self.model()
         query = self.query(user_id, k=k)
-        cold = len(query.history.items) == 0
-        title = "Good places to start" if cold else "For you"
-        note = "Cold start: nothing is known about you yet" if cold else "Ranked by what you did"
-        out = [Rail("for-you", title, note, model.recommend(query))]
+        out = [self._for_you(query)]
 
         def rest() -> Query:
             shown = {entry.id for rail in out for entry in rail.ranking}

@@ -18,7 +18,7 @@ from segue.serve import people
 from segue.serve.routes.api import item_out
 from segue.serve.routes.parts import Serving, url_id
 from segue.serve.schemas import ItemOut
-from segue.serve.service import NoModel, Service
+from segue.serve.service import NoModel, Rail, Service
 from segue.store import events
 
 RAIL_LENGTH = 14
@@ -84,17 +84,16 @@ def _visitor() -> str:
     return VISITOR + secrets.token_hex(6)
 
 
-def _rails(service: Service, user: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "rail": rail,
-            "cards": [
-                _card(service, service.item(entry.id), entry.reasons, wide=rail.wide)
-                for entry in rail.ranking
-            ],
-        }
-        for rail in service.rails(user, RAIL_LENGTH, MORE_LENGTH)
+def _shown(service: Service, rail: Rail) -> dict[str, Any]:
+    cards = [
+        _card(service, service.item(entry.id), entry.reasons, wide=rail.wide)
+        for entry in rail.ranking
     ]
+    return {"rail": rail, "cards": cards}
+
+
+def _rails(service: Service, user: str) -> list[dict[str, Any]]:
+    return [_shown(service, rail) for rail in service.rails(user, RAIL_LENGTH, MORE_LENGTH)]
 
 
 def _person(service: Service, user: str) -> dict[str, Any]:
@@ -136,6 +135,13 @@ async def get_new() -> RedirectResponse:
 async def get_rails(service: Serving, user: UserId) -> HTMLResponse:
     """The rows and the history strip, to swap in after an event."""
     return _html("rails.html", rails=_rails(service, user), **_person(service, user))
+
+
+@router.get("/page/first")
+async def get_first(service: Serving, user: UserId) -> HTMLResponse:
+    """The first row alone, which an event changes at once; the others follow."""
+    rail = service.first_rail(user, RAIL_LENGTH)
+    return _html("rail.html", part=_shown(service, rail))
 
 
 @router.get("/page/people")

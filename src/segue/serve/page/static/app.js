@@ -86,20 +86,24 @@ function reuse(fresh, old) {
   }
 }
 
-function swap(fresh) {
-  const home = $("home");
-  const old = cardsIn(home);
+const railsIn = (root) => (root.matches?.(".rail") ? [root] : [...root.querySelectorAll(".rail")]);
+
+// Puts `fresh` where `root` (one rail, or the whole home) stands; what stays glides to its place.
+function swap(root, fresh) {
+  const old = cardsIn(root);
   const before = new Map([...old].map(([key, card]) => [key, card.getBoundingClientRect()]));
   const scrolled = new Map(
-    [...home.querySelectorAll(".rail")].map((rail) => [rail.dataset.rail, rail.querySelector(".rail__list").scrollLeft]),
+    railsIn(root).map((rail) => [rail.dataset.rail, rail.querySelector(".rail__list").scrollLeft]),
   );
+  const active = document.activeElement;
   reuse(fresh, old);
-  home.replaceChildren(fresh);
-  for (const rail of home.querySelectorAll(".rail")) {
-    rail.querySelector(".rail__list").scrollLeft = scrolled.get(rail.dataset.rail) ?? 0;
-  }
-  const moves = [];
-  for (const [key, card] of cardsIn(home)) moves.push([card, before.get(key), card.getBoundingClientRect()]);
+  const rails = railsIn(fresh);
+  if (root.matches(".rail")) root.replaceWith(fresh);
+  else root.replaceChildren(fresh);
+  for (const rail of rails) rail.querySelector(".rail__list").scrollLeft = scrolled.get(rail.dataset.rail) ?? 0;
+  if (active !== document.activeElement && active.isConnected) active.focus({ preventScroll: true });
+  const cards = rails.flatMap((rail) => [...cardsIn(rail)]);
+  const moves = cards.map(([key, card]) => [card, before.get(key), card.getBoundingClientRect()]);
   if (!calm.matches) for (const move of moves) animate(...move);
 }
 
@@ -117,14 +121,30 @@ function animate(card, from, to) {
 
 const DONE = { like: "Liked", dislike: "Less like", hide: "Hidden:", complete: "Finished" };
 
+let waiting = 0; // presses that have not been answered yet
+
+// The first row is what a press waits for; the others follow unless the next press makes them old.
 async function reload() {
-  swap(await part("/page/rails", { user: user() }));
+  const first = await part("/page/first", { user: user() });
+  const row = document.querySelector("[data-rail='for-you']");
+  if (row && railsIn(first).length) swap(row, first);
+}
+
+async function reloadRest() {
+  if (waiting > 1) return;
+  swap($("home"), await part("/page/rails", { user: user() }));
 }
 
 function refocus(rail, place) {
   const list = document.querySelector(`[data-rail="${CSS.escape(rail)}"] .rail__list`);
   const cards = list ? list.querySelectorAll(".card") : [];
   cards[Math.min(place, cards.length - 1)]?.querySelector(".act--like")?.focus({ preventScroll: true });
+}
+
+function enqueue(node, kind) {
+  const pressed = performance.now();
+  waiting += 1;
+  queue = queue.then(() => act(node, kind, pressed)).finally(() => { waiting -= 1; });
 }
 
 async function act(node, kind, pressed) {
@@ -140,6 +160,7 @@ async function act(node, kind, pressed) {
     else if (node.classList.contains("card")) node.remove();
     say(`${DONE[kind]} ${title} · new list in ${delay} ms`, () => takeBack(eventId, title));
     body.dataset.delay = String(delay);
+    await reloadRest();
   } catch (error) {
     node.classList.remove("card--going");
     say(`Not saved: ${error.message}`);
@@ -153,6 +174,7 @@ async function takeBack(eventId, title) {
     if (!answer.ok) throw new Error(await problem(answer));
     await reload();
     say(`Took back ${title} · new list in ${Math.round(performance.now() - pressed)} ms`);
+    await reloadRest();
   } catch (error) {
     say(`Not taken back: ${error.message}`);
   }
@@ -177,7 +199,7 @@ function watchPlayer(itemId) {
     player.addEventListener("play", () => post(itemId, "play").catch((error) => say(error.message)), { once: true });
     player.addEventListener("ended", () => {
       const node = player.closest("[data-item]");
-      queue = queue.then(() => act(node, "complete", performance.now()));
+      enqueue(node, "complete");
     });
   }
   $("item-body").querySelector("[data-read]")?.addEventListener("click", () => {
@@ -190,9 +212,8 @@ document.addEventListener("click", (press) => {
   if (!button) return;
   const node = button.closest("[data-item]");
   if (button.dataset.act) {
-    const pressed = performance.now();
     if (button.closest("dialog")) $("item").close();
-    queue = queue.then(() => act(node, button.dataset.act, pressed));
+    enqueue(node, button.dataset.act);
   } else if ("open" in button.dataset) openItem(node.dataset.item);
   else if ("close" in button.dataset) button.closest("dialog").close();
   else if (button.dataset.scroll) {
