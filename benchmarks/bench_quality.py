@@ -33,7 +33,7 @@ def main() -> None:
         "Made by `benchmarks/bench_quality.py`. Global temporal split .8 / .1 / .1 of the events, "
         "full ranking over everything that a person had not seen, people with at least one event "
         "before the cut. Settings were chosen on validation only; test was measured once. "
-        "The number after a strategy is its half-life in history entries, after popularity in days.",
+        "The number after a strategy is its half-life in history entries; of popularity, in days.",
     ]
     for name in names:
         title, load = SETS[name]

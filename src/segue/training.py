@@ -25,8 +25,8 @@ PAST = (0.3, 0.4, 0.5, 0.6, 0.7)  # cuts of the past windows, as shares of the e
 MAX_USERS = 500  # people of a past window; validation and test take everybody
 GRID = (
     BlendSettings(),
-    BlendSettings(trees=60, rate=0.08),
-    BlendSettings(feature_share=0.4, l2=20.0),
+    BlendSettings(leaves=10, rate=0.06),
+    BlendSettings(trees=90, rate=0.06),
 )
 SHOWN = {"popular": "popular (all time)", "popular 30d": "recent popular (30 days)"}
 

@@ -11,7 +11,8 @@ from segue.core.errors import NotFound
 from segue.core.protocols import Recommender
 from segue.core.types import Catalogue, Histories, Item, Profile, Query, Training, Vectors
 from segue.evaluate.split import temporal
-from segue.recommend import package
+from segue.recommend import explain, package
+from segue.recommend.features import MEMORIES
 from segue.recommend.pipeline import Pipeline
 
 N_MEDIA = 6
@@ -191,3 +192,20 @@ def test_a_batch_ranks_like_single_answers(pipeline: Pipeline, before_test: Trai
     for n, user in enumerate(users):
         answer = pipeline.recommend(query_of(before_test, int(user)))
         assert [pipeline.catalogue.row(e.id) for e in answer] == top[n].tolist()
+
+
+def test_variants_of_a_history_are_computed_like_new_histories(
+    pipeline: Pipeline, before_test: Training
+) -> None:
+    query = query_of(before_test, longest(before_test, 30)[-1])
+    items = pipeline.catalogue.rows([entry.id for entry in pipeline.recommend(query)])
+    left_out = np.array([0, 5, len(query.history.items) - 1])
+    variants = query.history.without_each(0, query.history.items[left_out])
+    blocks = {
+        name: pipeline.side.matrix(name).block(query.history.items, items) for name in MEMORIES
+    }
+    fast = explain.variant_base(pipeline, query, variants, left_out, blocks, items)
+    slow = pipeline.side.base(variants, [query.profile] * 3, before_test.at, items)
+    assert set(fast) == set(slow)
+    for name, scores in slow.items():
+        np.testing.assert_allclose(fast[name], scores, rtol=1e-4, atol=1e-5, err_msg=name)

@@ -21,10 +21,9 @@ class BlendSettings:
 
     objective: str = "lambdarank"
     leaves: int = 7
-    rate: float = 0.05
-    trees: int = 100
+    rate: float = 0.08
+    trees: int = 60
     models: int = 2
-    others: int = 150  # candidates a person that were not consumed, drawn at random
     least_rows: int = 100  # per leaf
     feature_share: float = 0.6
     l2: float = 5.0
@@ -65,11 +64,9 @@ class Blend:
                 "nobody came back in any past window, so a blend cannot be trained; "
                 "import events that span a longer time"
             )
-        rng = np.random.default_rng(seed)
-        kept = [w.lesson(self.settings.others, rng) for w in labelled]
-        features = np.concatenate([w.features[k] for w, k in zip(labelled, kept, strict=True)])
-        labels = np.concatenate([w.labels[k] for w, k in zip(labelled, kept, strict=True)])
-        sizes = np.concatenate([w.sizes_of(k) for w, k in zip(labelled, kept, strict=True)])
+        features = np.concatenate([w.features for w in labelled])
+        labels = np.concatenate([w.labels for w in labelled])
+        sizes = np.concatenate([w.sizes for w in labelled])
         self.boosters = []
         for number in range(self.settings.models):
             # Each model bins anew: a Dataset keeps the parameters it was first used with.

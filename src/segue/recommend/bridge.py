@@ -33,6 +33,7 @@ class Bridge:
     content: Content = field(default_factory=Content)
     factors: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)
     map: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)
+    mapped: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)
     places: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)
 
     def fit(self, training: Training) -> None:
@@ -59,10 +60,10 @@ class Bridge:
 
     def place(self) -> None:
         """Give every item of the content space its place in the collaborative space."""
-        mapped = _unit(self.content.vectors @ self.map)
-        n = max(len(mapped), len(self.factors))
+        self.mapped = _unit(self.content.vectors @ self.map)
+        n = max(len(self.mapped), len(self.factors))
         places = np.zeros((n, self.factors.shape[1]), dtype=np.float32)
-        places[: len(mapped)] = mapped
+        places[: len(self.mapped)] = self.mapped
         own = np.flatnonzero(np.any(self.factors != 0, axis=1))
         places[own] = self.factors[own]
         self.places = places
@@ -83,8 +84,8 @@ class Bridge:
             return np.zeros((histories.n_users, len(items)), dtype=np.float32)
         inside = items < len(self.content.vectors)
         rows = np.where(inside, items, 0)
-        own = _unit(self.content.taste(histories)) @ self.content.vectors[rows].T
-        mapped = self.person(histories) @ _unit(self.content.vectors[rows] @ self.map).T
+        own = _products(_unit(self.content.taste(histories)), self.content.vectors, rows)
+        mapped = _products(self.person(histories), self.mapped, rows)
         out = (1 - MAPPED_SHARE) * own + MAPPED_SHARE * mapped
         return np.where(inside & self.content.present[rows], out, 0).astype(np.float32)
 
@@ -110,6 +111,13 @@ class Bridge:
         self.map = np.ascontiguousarray(state["map"], dtype=np.float32)
         self.content.restore(state)
         self.place()
+
+
+def _products(people: Floats, vectors: Floats, rows: Rows) -> Floats:
+    """(n_people, len(rows)) inner products; all rows at once where gathering would cost more."""
+    if 4 * len(rows) < len(vectors):
+        return people @ vectors[rows].T
+    return np.asarray((people @ vectors.T)[:, rows])
 
 
 def _unit(values: Floats) -> Floats:

@@ -24,8 +24,10 @@ def union(sources: Iterable[Floats], allowed: Bools, per_source: int) -> Bools:
     if n_items <= per_source:
         return allowed.copy()
     out = np.zeros_like(allowed)
+    blocked = ~allowed
     for scores in sources:
-        masked = np.where(allowed, -scores, np.inf)
+        masked = -scores
+        masked[blocked] = np.inf
         top = np.argpartition(masked, per_source - 1, axis=1)[:, :per_source]
         np.put_along_axis(out, top, True, axis=1)
     return np.asarray(out & allowed)

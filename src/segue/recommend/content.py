@@ -85,6 +85,20 @@ class Content:
         out[np.bincount(histories.user_of, owned, minlength=histories.n_users) == 0] = np.nan
         return out
 
+    def weighted_likeness(self, given: Rows, weights: Floats, wanted: Rows) -> Floats:
+        """(n, len(wanted)) :meth:`likeness` for ``n`` weightings (n, len(given)) of one history."""
+        last = len(self.present) - 1
+        inside = wanted <= last
+        owned = (given <= last) & self.present[np.minimum(given, last)]
+        weights = np.where(owned, weights, 0).astype(np.float32)
+        rows, columns = np.minimum(given, last), np.minimum(wanted, last)
+        cosines = self.vectors[rows] @ self.vectors[columns].T
+        total = np.abs(weights).sum(axis=1, keepdims=True)
+        out = weights @ cosines / np.maximum(total, 1e-6)
+        out[:, ~(inside & self.present[columns])] = np.nan
+        out[total[:, 0] == 0] = np.nan
+        return np.asarray(out, dtype=np.float32)
+
     def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
         shares, owned = self._shares(history)
         rows = np.minimum(history.items, len(self.vectors) - 1)

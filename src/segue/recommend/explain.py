@@ -5,7 +5,7 @@ A history item is named only if the item's score, computed anew without it, is r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,8 @@ def _warm(
 def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts: Doubles) -> Proof:
     """Compute the scores of warm ``items`` anew without each of their strongest history items."""
     history = query.history
-    credit = _credit(pipeline, history, query.at, items, parts)
+    blocks = {name: pipeline.side.matrix(name).block(history.items, items) for name in MEMORIES}
+    credit = _credit(history, blocks, parts)
     k = min(STRONGEST, len(history.items))
     tried = np.argsort(-credit, axis=0, kind="stable")[:k].T  # (n_items, k)
     useful = np.take_along_axis(credit.T, tried, axis=1) > 0
@@ -80,7 +81,7 @@ def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts:
         return Proof(tried, drops)
     at = pipeline.clock(history, query.at)
     variants = history.without_each(0, history.items[left_out])
-    base = variant_base(pipeline, history, variants, left_out, at, items)
+    base = variant_base(pipeline, query, variants, left_out, blocks, items)
     what, nth = np.nonzero(tried >= 0)
     who = np.searchsorted(left_out, tried[what, nth])
     profiles = [query.profile] * len(left_out)
@@ -89,19 +90,16 @@ def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts:
     return Proof(tried, drops)
 
 
-def _credit(
-    pipeline: Pipeline, history: Histories, at: float, items: Rows, parts: Doubles
-) -> Doubles:
+def _credit(history: Histories, blocks: Mapping[str, Floats], parts: Doubles) -> Doubles:
     """(n_entries, n_items): each view's TreeSHAP part, dealt out by what each entry adds to it."""
-    total = np.zeros((len(history.items), len(items)))
-    blocks = {s: pipeline.side.matrix(s).contributions(history, None, items) for s in MEMORIES}
+    total = np.zeros((len(history.items), len(parts)))
     for view, (strategy, half_life) in VIEWS.items():
         decay = (
             1.0
             if half_life is None
             else powers(half_life, len(history.items))[history.age_rank, None]
         )
-        adds = blocks[strategy] * decay
+        adds = blocks[strategy] * (decay * history.weights[:, None])
         size = np.abs(adds).sum(axis=0) + 1e-12
         # Even where a view's part is negative its strongest entries hold the score up.
         total += adds / size * (np.abs(parts[:, _COLUMN_OF[view]]) + 1e-6)
@@ -110,14 +108,15 @@ def _credit(
 
 def variant_base(
     pipeline: Pipeline,
-    history: Histories,
+    query: Query,
     variants: Histories,
     left_out: Rows,
-    at: float,
+    blocks: Mapping[str, Floats],
     items: Rows,
 ) -> Base:
-    """What :meth:`Side.base` gives for ``variants`` (``history`` less one entry each), faster."""
-    side, n = pipeline.side, len(history.items)
+    """What :meth:`Side.base` gives for ``variants`` (the history less one entry each), faster."""
+    side, history = pipeline.side, query.history
+    n = len(history.items)
     rank = history.age_rank
     # Without a newer entry, every older one moves up by one.
     ranks = rank[None, :] - (rank[None, :] > rank[left_out][:, None])
@@ -125,16 +124,17 @@ def variant_base(
     keep[np.arange(len(left_out)), left_out] = 0
     weights: dict[float | None, Floats] = {}
     out: Base = {}
-    blocks = {s: side.matrix(s).block(history.items, items) for s in MEMORIES}
     for view, (strategy, half_life) in VIEWS.items():
         if half_life not in weights:
             own = keep * history.weights
             # Few distinct ranks, many cells: look the powers up.
             weights[half_life] = own if half_life is None else own * powers(half_life, n)[ranks]
         out[view] = weights[half_life] @ blocks[strategy]
-    out["content"] = side.content.likeness(variants, items)
+    memory = side.content.half_life
+    shares = keep * history.weights * (1 if memory is None else powers(memory, n)[ranks])
+    out["content"] = side.content.weighted_likeness(history.items, shares, items)
     for name in POSITION:
-        out[name] = side.parts[name].scores(variants, (), at)[:, items]
+        out[name] = side.parts[name].scores(variants, (), query.at)[:, items]
     return out
 
 

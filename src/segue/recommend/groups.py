@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ def age_group(age: int | None) -> str | None:
     return f"{low}+" if place == len(AGES) else f"{low}-{high}"
 
 
+@lru_cache(maxsize=1024)  # one person asks for many pairs
 def labels(profile: Profile) -> tuple[str, str, str]:
     """The groups of one person: gender, age group, occupation; empty where unknown."""
     return profile.gender or "", age_group(profile.age) or "", profile.occupation or ""

@@ -59,10 +59,9 @@ class ItemMatrix:
         half_lives: Sequence[float | None],
         wanted: Rows | None = None,
     ) -> Floats:
-        """(n_half_lives, n_users, n_items) float32, or (…, len(wanted)); 0 without history.
-
-        All memories go through one sparse product: for one person its set-up is the cost.
-        """
+        """(n_half_lives, n_users, n_items) float32, or (…, len(wanted)); 0 without history."""
+        if histories.n_users == 1:
+            return self._memories_of_one(histories, half_lives, wanted)
         at = self.positions(histories.items)
         kept = at >= 0
         ends = np.concatenate([[0], np.cumsum(kept)])[histories.indptr]
@@ -81,6 +80,19 @@ class ItemMatrix:
         block = np.ascontiguousarray(self.values[:, columns[columns >= 0]])
         out = np.zeros((len(half_lives), users, len(wanted)), dtype=np.float32)
         out[:, :, columns >= 0] = (stacked @ block).reshape(len(half_lives), users, -1)
+        return out
+
+    def _memories_of_one(
+        self, history: Histories, half_lives: Sequence[float | None], wanted: Rows | None
+    ) -> Floats:
+        """The same for one person, dense: a request pays for no sparse set-up."""
+        at = self.positions(history.items)
+        kept = at >= 0
+        weights = np.stack([recency(history, h)[kept] for h in half_lives])
+        if wanted is not None:
+            return (weights @ self.block(history.items[kept], wanted))[:, None, :]
+        out = np.zeros((len(half_lives), 1, history.n_items), dtype=np.float32)
+        out[:, 0, self.items] = weights @ self.values[at[kept]]
         return out
 
     def scores(self, histories: Histories, half_life: float | None = None) -> Floats:

@@ -12,7 +12,7 @@ from segue.recommend.features import ITEM, POPULARITY, SOURCES, Base, Side
 from segue.recommend.popular import widen
 
 CHUNK = 200  # people whose full score rows are held at once
-PER_SOURCE = 100  # candidates that each source proposes
+PER_SOURCE = 60  # candidates that each source proposes
 DEPTH = 20  # how deep single strategies are ranked
 
 
@@ -27,18 +27,6 @@ class Window:
     items: Rows  # (n,) item row of each candidate
     relevant: Bools  # (n_users, n_items) all that was consumed in the window, unseen before
     tops: dict[str, Rows]  # strategy -> (n_users, DEPTH) its ranking over everything unseen
-
-    def lesson(self, others: int, rng: np.random.Generator) -> Bools:
-        """(n,) True for all that was consumed and about ``others`` candidates a person beside."""
-        owner = np.repeat(np.arange(len(self.sizes)), self.sizes)
-        rest = np.bincount(owner, ~self.labels, minlength=len(self.sizes))
-        odds = others / np.maximum(rest, 1)
-        return np.asarray(self.labels | (rng.random(len(owner)) < odds[owner]))
-
-    def sizes_of(self, kept: Bools) -> Rows:
-        """(n_users,) candidates of each user that are kept."""
-        owner = np.repeat(np.arange(len(self.sizes)), self.sizes)
-        return np.bincount(owner[kept], minlength=len(self.sizes)).astype(np.intp)
 
     def ranking(self, scores: Doubles) -> Rows:
         """(n_users, DEPTH) the candidates in the order of ``scores``; -1 beyond the last."""
