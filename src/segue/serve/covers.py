@@ -15,7 +15,7 @@ from math import cos, pi, sin
 
 from segue.core.types import Item
 
-_VERSION = "1"  # part of the ETag: raise it when the drawing changes
+_VERSION = "2"  # part of the ETag: raise it when the drawing changes
 
 
 @dataclass(frozen=True)
@@ -350,7 +350,8 @@ def _lettering(c: _Canvas, item: Item, p: Palette, genre: str) -> str:
         f'font-weight="{600 if serif else 700}" letter-spacing="-.3">{escape(line)}</text>'
         for n, line in enumerate(lines)
     )
-    words = [str(item.year) if item.year else "", *(item.tags[:2] or (item.kind,))]
+    genres = [tag for tag in item.tags if _ALIASES.get(tag.casefold(), tag.casefold()) in _PALETTES]
+    words = [str(item.year) if item.year else "", *(genres[:2] or item.tags[:1] or [item.kind])]
     caption = escape("  ·  ".join(w for w in words if w)[:30])
     return (
         f'<g fill="{p.ink}" font-family="{family}">{text}<text x="22" y="{foot}" font-size="17" '
