@@ -8,7 +8,7 @@ import numpy as np
 
 from segue.core.types import Bools, Doubles, Floats, Histories, Interactions, Rows, Training
 from segue.recommend import candidates
-from segue.recommend.features import ITEM, POPULARITY, SOURCES, Base, Side
+from segue.recommend.features import ITEM, NAMES, POPULARITY, SOURCES, Base, Side
 from segue.recommend.popular import widen
 
 CHUNK = 200  # people whose full score rows are held at once
@@ -75,6 +75,10 @@ def build(
     histories = past.interactions.histories(users)
     relevant = _labels(held, users, histories)
     users, histories, relevant = _keep(np.asarray(relevant.any(axis=1)), users, histories, relevant)
+    if not len(users):
+        none = np.zeros(0, dtype=np.intp)
+        empty = np.zeros((0, len(NAMES)), dtype=np.float32)
+        return Window(users, empty, none.astype(np.bool_), none, none, relevant, {})
     chunks = [
         _chunk(training, side, users[at : at + CHUNK], histories, at, start)
         for at in range(0, len(users), CHUNK)
