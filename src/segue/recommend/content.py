@@ -102,7 +102,9 @@ class Content:
     def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
         shares, owned = self._shares(history)
         rows = np.minimum(history.items, len(self.vectors) - 1)
-        parts = (self.vectors[rows] * shares[:, None]) @ self.vectors[items].T
+        wanted = np.minimum(items, len(self.vectors) - 1)
+        parts = (self.vectors[rows] * shares[:, None]) @ self.vectors[wanted].T
+        parts[:, items >= len(self.vectors)] = 0
         return np.where(owned[:, None], parts, 0).astype(np.float32)
 
     def state(self) -> Arrays:

@@ -50,8 +50,10 @@ def reasons(
         told = _warm(pipeline, query, items[warm], scores[warm], features[warm])
         for place, found in zip(which, told, strict=True):
             out[place] = found
-    for place in np.flatnonzero(~warm):
-        out[place] = _cold(pipeline, query, int(items[place]))
+    if not warm.all():
+        which = np.flatnonzero(~warm)
+        for place, found in zip(which, _cold(pipeline, query, items[~warm]), strict=True):
+            out[place] = found
     return out
 
 
@@ -240,19 +242,30 @@ def _shared_tags(catalogue: Catalogue, history: Histories, item: int) -> list[st
     return sorted((t for t in tags if count[t]), key=lambda t: -count[t])[:3]
 
 
-def _cold(pipeline: Pipeline, query: Query, item: int) -> tuple[Reason, ...]:
-    """An item without history: content alone, with the entries whose likeness carries it."""
-    one = np.array([item], dtype=np.intp)
-    history = query.history
-    whole = float(pipeline.bridge.likeness(history, one)[0, 0])
+def _cold(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
+    """Items without history: content alone, with the entries whose likeness carries it."""
+    history, bridge = query.history, pipeline.bridge
+    whole = bridge.likeness(history, items)[0]
+    k = min(STRONGEST, len(history.items))
+    adds = bridge.content.contributions(history, query.at, items)
+    tried = np.argsort(-adds, axis=0, kind="stable")[:k].T  # (n_items, k)
+    left_out = np.unique(tried)
+    variants = history.without_each(0, history.items[left_out])
+    less = bridge.likeness(variants, items)  # (n_left_out, n_items)
+    out = []
+    for n, item in enumerate(items.tolist()):
+        drops = whole[n] - less[np.searchsorted(left_out, tried[n]), n]
+        out.append(_cold_reasons(pipeline, history, item, float(whole[n]), tried[n], drops))
+    return out
+
+
+def _cold_reasons(
+    pipeline: Pipeline, history: Histories, item: int, whole: float, tried: Rows, fell: Floats
+) -> tuple[Reason, ...]:
     new = Reason("freshness", "new here: nobody has met it yet", 1.0)
     if whole <= 0:
         return (new,)
-    k = min(STRONGEST, len(history.items))
-    adds = pipeline.bridge.content.contributions(history, query.at, one)[:, 0]
-    tried = np.argsort(-adds, kind="stable")[:k]
-    less = pipeline.bridge.likeness(history.without_each(0, history.items[tried]), one)[:, 0]
-    drops = [(int(t), whole - float(v)) for t, v in zip(tried, less, strict=True)]
+    drops = [(int(t), float(d)) for t, d in zip(tried, fell, strict=True)]
     drops = sorted((d for d in drops if d[1] > 1e-6), key=lambda d: -d[1])[:NAMED]
     carried = min(sum(d for _, d in drops) / whole, 0.7)
     found = [

@@ -96,13 +96,19 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
     if content is not None and content.dim == len(side.content.mean):
         side.content.place(content.values, content.present)
         bridge.place()
+    try:
+        settings = BlendSettings(**manifest["settings"])
+    except TypeError as error:
+        raise BadPackage(
+            f"{folder.name}: made by another version of the blend ({error}); train again"
+        ) from error
     numbers = range(sum(name.startswith("blend-") for name in files))
     texts = [files[f"blend-{n}.txt"].decode() for n in numbers]
     return Pipeline(
         catalogue=catalogue,
         side=side,
         bridge=bridge,
-        blend=Blend.of(texts, BlendSettings(**manifest["settings"])),
+        blend=Blend.of(texts, settings),
         fitted_at=float(manifest["fitted_at"]),
         data_hash=str(manifest["data_hash"]),
         version=str(manifest["version"]),
