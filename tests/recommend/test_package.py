@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,15 @@ def test_other_items_formats_and_paths_are_refused(
             package.load(tmp_path, before_test.catalogue, None)
     with pytest.raises(BadPackage, match=r"manifest\.json cannot be read"):
         package.load(tmp_path / "none", before_test.catalogue, None)
+
+
+def test_settings_of_another_version_are_refused_with_the_remedy(
+    folder: Path, before_test: Training, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    manifest = json.loads((other / package.MANIFEST).read_text())
+    manifest["settings"]["nope"] = 1
+    (other / package.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(BadPackage, match="train again"):
+        package.load(other, before_test.catalogue, None)
