@@ -79,7 +79,10 @@ class Content:
         wanted = np.arange(n_items, dtype=np.intp) if wanted is None else wanted
         inside = wanted < len(self.vectors)
         rows = np.where(inside, wanted, 0)
-        out = self.taste(histories) @ self.vectors[rows].T
+        if len(wanted) == n_items:  # every item: gathering would copy all vectors
+            out = (self.taste(histories) @ self.vectors.T)[:, rows]
+        else:
+            out = self.taste(histories) @ self.vectors[rows].T
         out[:, ~(inside & self.present[rows])] = np.nan
         _, owned = self._shares(histories)
         out[np.bincount(histories.user_of, owned, minlength=histories.n_users) == 0] = np.nan

@@ -5,6 +5,7 @@ A history item is named only if the item's score, computed anew without it, is r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 STRONGEST = 8  # history items tried for each recommended item
 NAMED = 3  # of them are named at most
+TAG_MEMORY = 50  # newest history items whose tags are looked at
 LEAST_SHARE = 0.02  # smaller parts are folded into the rest
 FRESH_DAYS = 180
 GROUPS = ("history", "content", "popularity", "freshness", "profile", "activity")
@@ -62,10 +64,24 @@ def _warm(
 ) -> list[tuple[Reason, ...]]:
     parts = pipeline.blend.parts(rows)
     proof = prove(pipeline, query, items, scores, parts)
+    counts = _wanted_tags(pipeline.catalogue, query.history)
     return [
-        _compose(pipeline, query, int(item), parts[n], rows[n], proof.tried[n], proof.drops[n])
+        _compose(
+            pipeline,
+            query,
+            _proven(proof.tried[n], proof.drops[n]),
+            parts[n],
+            rows[n],
+            _shared_tags(pipeline.catalogue, counts, int(item)),
+        )
         for n, item in enumerate(items)
     ]
+
+
+def _proven(tried: Rows, drops: Doubles) -> list[tuple[int, float]]:
+    """(history position, fall of the score) of the entries to name, largest fall first."""
+    pairs = [(int(t), float(d)) for t, d in zip(tried, drops, strict=True) if t >= 0 and d > 1e-9]
+    return sorted(pairs, key=lambda pair: -pair[1])[:NAMED]
 
 
 def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts: Doubles) -> Proof:
@@ -143,19 +159,15 @@ def variant_base(
 def _compose(
     pipeline: Pipeline,
     query: Query,
-    item: int,
+    proven: Sequence[tuple[int, float]],
     parts: Doubles,
     row: Floats,
-    tried: Rows,
-    drops: Doubles,
+    shared: Sequence[str],
 ) -> tuple[Reason, ...]:
     size = {g: max(0.0, float(parts[_IN_GROUP[g]].sum())) for g in GROUPS}
-    proven = [(int(t), float(d)) for t, d in zip(tried, drops, strict=True) if t >= 0 and d > 1e-9]
-    proven = sorted(proven, key=lambda pair: -pair[1])[:NAMED]
     # What one entry carries is part of the history's size, even where the rest pulls down.
     size["history"] = max(size["history"], proven[0][1] if proven else 0.0)
     found = _history_reasons(pipeline.catalogue, query.history, proven, size["history"])
-    shared = _shared_tags(pipeline.catalogue, query.history, item)
     texts = {
         "content": f"shares the tags {', '.join(shared)}" if shared else "is like what you chose",
         "popularity": _popular_text(row),
@@ -228,18 +240,16 @@ def _profile_text(profile: Profile) -> str:
     return f"chosen by people {known}" if known else "chosen by people like you"
 
 
-def _shared_tags(catalogue: Catalogue, history: Histories, item: int) -> list[str]:
+def _wanted_tags(catalogue: Catalogue, history: Histories) -> Counter[str]:
+    """How often each tag occurs among the last things that the person wanted."""
+    wanted = history.items[-TAG_MEMORY:][history.weights[-TAG_MEMORY:] > 0].tolist()
+    return Counter(tag for row in wanted for tag in catalogue.items[row].tags)
+
+
+def _shared_tags(catalogue: Catalogue, wanted: Counter[str], item: int) -> list[str]:
     """Up to three tags of the item, those most frequent among what the person wanted."""
-    tags = catalogue.items[item].tags
-    if not tags:
-        return []
-    count = dict.fromkeys(tags, 0)
-    for row, weight in zip(history.items[-50:], history.weights[-50:], strict=True):
-        if weight > 0:
-            for tag in catalogue.items[row].tags:
-                if tag in count:
-                    count[tag] += 1
-    return sorted((t for t in tags if count[t]), key=lambda t: -count[t])[:3]
+    shared = [tag for tag in dict.fromkeys(catalogue.items[item].tags) if wanted[tag]]
+    return sorted(shared, key=lambda tag: -wanted[tag])[:3]
 
 
 def _cold(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
@@ -273,7 +283,7 @@ def _cold_reasons(
         for r in _history_reasons(pipeline.catalogue, history, drops, carried)
         if r.item_ids
     ]
-    shared = _shared_tags(pipeline.catalogue, history, item)
+    shared = _shared_tags(pipeline.catalogue, _wanted_tags(pipeline.catalogue, history), item)
     text = (
         f"shares the tags {', '.join(shared)}" if shared else "its content is like what you chose"
     )
