@@ -92,7 +92,7 @@ class ItemMatrix:
         if wanted is not None:
             return (weights @ self.block(history.items[kept], wanted))[:, None, :]
         out = np.zeros((len(half_lives), 1, history.n_items), dtype=np.float32)
-        out[:, 0, self.items] = weights @ self.values[at[kept]]
+        out[:, 0, self.items] = weights @ self.values.take(at[kept], axis=0)  # faster than [ ]
         return out
 
     def scores(self, histories: Histories, half_life: float | None = None) -> Floats:
