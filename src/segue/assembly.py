@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import tomllib
 from collections.abc import Callable
@@ -53,9 +54,17 @@ def read_settings(workspace: Workspace) -> Settings:
 
 
 def load_content(workspace: Workspace, nums: np.ndarray[Any, Any]) -> Vectors | None:
-    """The content vectors of a catalogue, None when nothing was understood yet."""
-    from segue.store.vectors import load_vectors
+    """The content vectors of a catalogue, None when nothing was understood yet.
 
+    From the memory-mapped snapshot where it covers this catalogue; items that came after it are
+    read from the store.
+    """
+    from segue.store.vectors import load_vectors, open_snapshot
+
+    with contextlib.suppress(NotFound):
+        snapshot = open_snapshot(workspace)
+        if np.array_equal(snapshot.nums, nums):
+            return snapshot.vectors if snapshot.vectors.present.any() else None
     vectors = load_vectors(workspace.engine, nums, "content")
     return vectors if vectors.present.any() else None
 

@@ -41,7 +41,9 @@ class Window:
 
 def singles(base: Base, side: Side, n_users: int) -> Base:
     """The strategies of ``base`` and every popularity, ready to rank (no NaN)."""
-    out = {name: np.nan_to_num(scores, nan=-1.0) for name, scores in base.items()}
+    out = {
+        name: np.where(np.isnan(scores), np.float32(-1), scores) for name, scores in base.items()
+    }
     n_items = out["linear"].shape[1]
     for name in POPULARITY:
         row = widen(side.items[ITEM.index(name)].astype(np.float32), n_items)
