@@ -41,7 +41,7 @@ MAX_FILE_BYTES = 400_000_000
 CHUNK = 1 << 20
 UNREADABLE = (
     zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
-    NotImplementedError, RuntimeError,
+    RuntimeError,  # zipfile: encrypted, or a compression that is not supported
 )  # fmt: skip
 
 

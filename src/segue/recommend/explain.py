@@ -278,11 +278,12 @@ def _cold_reasons(
     drops = [(int(t), float(d)) for t, d in zip(tried, fell, strict=True)]
     drops = sorted((d for d in drops if d[1] > 1e-6), key=lambda d: -d[1])[:NAMED]
     carried = min(sum(d for _, d in drops) / whole, 0.7)
-    found = [
-        Reason(r.kind, r.text.replace("because you", "like what you"), r.share, r.item_ids)
-        for r in _history_reasons(pipeline.catalogue, history, drops, carried)
-        if r.item_ids
-    ]
+    total = sum(d for _, d in drops)
+    found = []
+    for position, drop in drops:
+        liked = pipeline.catalogue.items[history.items[position]]
+        text = f"like {liked.title}, which you {_verb(float(history.weights[position]))}"
+        found.append(Reason("history", text, carried * drop / total, (liked.id,)))
     shared = _shared_tags(pipeline.catalogue, _wanted_tags(pipeline.catalogue, history), item)
     text = (
         f"shares the tags {', '.join(shared)}" if shared else "its content is like what you chose"
