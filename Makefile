@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 $(DEV): $(STAMP)
 	@echo "== adding the developers' tools"
-	@$(BIN)/python -m pip install -q -c constraints.txt --group dev
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[deep,tracking]' --group dev
 	@touch $@
 
 setup: $(STAMP)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import segue
-from segue.recommend.registry import STRATEGIES, make
+from segue.recommend.registry import RATERS, STRATEGIES, make, make_rater
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,13 +26,23 @@ def test_every_registered_strategy_resolves(name):
     assert hasattr(make(name), "scores")
 
 
+@pytest.mark.parametrize("name", RATERS)
+def test_every_registered_rater_resolves(name):
+    assert hasattr(make_rater(name), "ratings")
+
+
 def test_every_dependency_is_pinned():
     def plain(name):
         return re.sub(r"[-_.]+", "-", name).lower()
 
     pins = {plain(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().split()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    groups = (
+        project["project"]["dependencies"],
+        project["dependency-groups"]["dev"],
+        *project["project"]["optional-dependencies"].values(),
+    )
+    wanted = [name for group in groups for name in group]
     assert {plain(re.match(r"[\w.-]+", want)[0]) for want in wanted} <= pins
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -39,6 +40,65 @@ class Additive(Protocol):
         """(n_entries, n_wanted) float32: what each history entry of one user adds to each of
         ``items``; the column sums are the scores (up to a constant that the history
         does not touch)."""
+
+
+@runtime_checkable
+class Rater(Protocol):
+    """Predicts what a person would rate. Holds nothing of any person."""
+
+    name: str
+
+    def fit(self, training: Training) -> None:
+        """Learn from the ratings (``training.interactions.value``) known before ``training.at``.
+
+        Raises :class:`BadInput` when no event has a value.
+        """
+
+    def ratings(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
+        """(n_users, n_items) float32, within the range of the ratings fitted on.
+
+        The person's own ratings are ``histories.values``.
+        """
+
+    def state(self) -> Arrays:
+        """As :meth:`Strategy.state`."""
+
+    def restore(self, state: Arrays) -> None:
+        """As :meth:`Strategy.restore`."""
+
+
+class Trial(Protocol):
+    """Proposes settings (what an Optuna trial is); search spaces are written against it."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int: ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A strategy whose settings can be searched."""
+
+    @staticmethod
+    def suggest(trial: Trial) -> dict[str, Any]:
+        """Constructor settings of one trial; the search space lives beside the strategy."""
+
+
+class Watcher(Protocol):
+    """Sees a net train."""
+
+    def epoch(self, name: str, step: int, scalars: Mapping[str, float]) -> bool:
+        """Called after each epoch with its curves; False stops the training there (pruned)."""
+
+
+@runtime_checkable
+class Net(Protocol):
+    """A strategy that is trained in epochs."""
+
+    watcher: Watcher | None  # None: nobody looks
+    checkpoint: Path | None  # a file to resume from and to write after each epoch; None: none
 
 
 @runtime_checkable

@@ -148,6 +148,7 @@ class Histories:
     """CSR over users: what each did, oldest first. The only thing a strategy sees of people.
 
     ``weights`` are in [-1, 1]: > 0 wanted, < 0 rejected. An item occurs at most once a user.
+    ``values`` are the raw values (a rating, a fraction), NaN where there is none.
     """
 
     indptr: Rows
@@ -155,6 +156,7 @@ class Histories:
     weights: Floats
     times: Doubles
     n_items: int
+    values: Floats | None = None
 
     def __post_init__(self) -> None:
         if not len(self.items) == len(self.weights) == len(self.times) == self.indptr[-1]:
@@ -199,6 +201,7 @@ class Histories:
             items=self.items[index],
             weights=self.weights[index],
             times=self.times[index],
+            values=None if self.values is None else self.values[index],
         )
 
     def without_each(self, user: int, items: Sequence[int] | Rows) -> Histories:
@@ -213,6 +216,7 @@ class Histories:
             items=self.items[index],
             weights=self.weights[index],
             times=self.times[index],
+            values=None if self.values is None else self.values[index],
         )
 
     @staticmethod
@@ -239,6 +243,7 @@ class Interactions:
 
     ``weight`` is in [-1, 1]: > 0 wanted, < 0 rejected, 0 seen without an opinion.
     ``value`` is the raw value of the event (a rating, a fraction), NaN where there is none.
+    ``kind`` is its place in :data:`EVENT_KINDS`; None means ratings alone.
     """
 
     users: Rows
@@ -248,6 +253,7 @@ class Interactions:
     n_users: int
     n_items: int
     value: Floats | None = None
+    kind: npt.NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.users) == len(self.items) == len(self.weight) == len(self.time):
@@ -266,6 +272,7 @@ class Interactions:
             weight=self.weight[index],
             time=self.time[index],
             value=None if self.value is None else self.value[index],
+            kind=None if self.kind is None else self.kind[index],
         )
 
     def where(self, kept: Bools) -> Interactions:
@@ -303,6 +310,7 @@ class Interactions:
             weights=self.weight[order],
             times=self.time[order],
             n_items=self.n_items,
+            values=None if self.value is None else self.value[order],
         )
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
 
-from segue.core.errors import NotFound
-from segue.core.protocols import Strategy
+from segue.core.errors import MissingExtra, NotFound
+from segue.core.protocols import Rater, Strategy
+
+DEEP = "segue.recommend.deep."  # what lies there needs torch
+INSTALL_DEEP = "pip install 'segue[deep]'"
 
 STRATEGIES: Mapping[str, str] = {
     "popular": "segue.recommend.popular:Popular",
@@ -19,11 +24,34 @@ STRATEGIES: Mapping[str, str] = {
     "bridge": "segue.recommend.bridge:Bridge",
 }
 
+RATERS: Mapping[str, str] = {}
 
-def make(name: str) -> Strategy:
-    """A new strategy with its default settings."""
-    if name not in STRATEGIES:
-        raise NotFound(f"strategy {name!r} is not known; known: {', '.join(STRATEGIES)}")
-    module, _, attribute = STRATEGIES[name].partition(":")
-    made: Strategy = getattr(importlib.import_module(module), attribute)()
+
+def missing(name: str) -> str | None:
+    """The command that makes a strategy or rater available; None when it is."""
+    path = {**STRATEGIES, **RATERS}.get(name, "")
+    return INSTALL_DEEP if path.startswith(DEEP) and find_spec("torch") is None else None
+
+
+def kind_of(name: str) -> Any:
+    """The class behind a name; refuses unknown ones and those whose libraries are missing."""
+    known = {**STRATEGIES, **RATERS}
+    if name not in known:
+        raise NotFound(f"strategy {name!r} is not known; known: {', '.join(known)}")
+    install = missing(name)
+    if install is not None:
+        raise MissingExtra(f"strategy {name!r} needs torch; get it with: {install}")
+    module, _, attribute = known[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def make(name: str, **settings: Any) -> Strategy:
+    """A new strategy; settings not given keep their defaults."""
+    made: Strategy = kind_of(name)(**settings)
+    return made
+
+
+def make_rater(name: str, **settings: Any) -> Rater:
+    """A new rater; settings not given keep their defaults."""
+    made: Rater = kind_of(name)(**settings)
     return made

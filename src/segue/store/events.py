@@ -11,7 +11,15 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from segue.core.errors import BadInput
-from segue.core.types import Catalogue, Event, Floats, Histories, Interactions, Rows
+from segue.core.types import (
+    EVENT_KINDS,
+    Catalogue,
+    Event,
+    Floats,
+    Histories,
+    Interactions,
+    Rows,
+)
 from segue.store import schema
 
 _COLUMNS = (
@@ -221,6 +229,7 @@ def _one_history(
         time=times[known],
         n_users=1,
         n_items=len(item_nums),
+        value=values[known],
     )
     return interactions.histories()
 
@@ -240,7 +249,8 @@ def interactions(
     time = np.array(times, dtype=np.float64)
     order = np.argsort(time, kind="stable")
     value = np.array(values, dtype=np.float32)[order]  # None becomes NaN
-    weight = weigher.weigh(np.array(kinds, dtype=np.str_)[order], value)
+    named = np.array(kinds, dtype=np.str_)[order]
+    weight = weigher.weigh(named, value)
     kept = ~np.isnan(weight)
     return Interactions(
         users=_rows(user_nums, users)[order][kept],
@@ -250,7 +260,14 @@ def interactions(
         n_users=len(user_nums),
         n_items=len(catalogue),
         value=value[kept],
+        kind=_code(named[kept]),
     )
+
+
+def _code(kinds: npt.NDArray[np.str_]) -> npt.NDArray[np.int8]:
+    """(n,) place of each kind in ``EVENT_KINDS``."""
+    known, at = np.unique(kinds, return_inverse=True)
+    return np.array([EVENT_KINDS.index(k) for k in known.tolist()], dtype=np.int8)[at]
 
 
 def _rows(nums: npt.NDArray[np.int64], wanted: Sequence[int]) -> Rows:
