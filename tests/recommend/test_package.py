@@ -67,7 +67,7 @@ def test_other_items_formats_and_paths_are_refused(
     manifest = json.loads((folder / package.MANIFEST).read_text())
     for change, words in (
         ({"format": 99}, "format 99"),
-        ({"features": []}, "another version"),
+        ({"plan": {}, "files": {}}, "another version"),
         ({"files": {"../one/side.npz": "0"}}, "leaves the package"),
         ({"files": {"none.npz": "0"}}, "cannot be read"),
     ):
@@ -78,13 +78,16 @@ def test_other_items_formats_and_paths_are_refused(
         package.load(tmp_path / "none", before_test.catalogue, None)
 
 
-def test_settings_of_another_version_are_refused_with_the_remedy(
-    folder: Path, before_test: Training, tmp_path: Path
+@pytest.mark.parametrize(
+    "change",
+    [{"settings": {"nope": 1}}, {"blend": "none"}, {"plan": {"content": {"strategy": "gone"}}}],
+)
+def test_what_another_version_made_is_refused_with_the_remedy(
+    folder: Path, before_test: Training, tmp_path: Path, change: dict[str, object]
 ) -> None:
     other = tmp_path / "other"
     shutil.copytree(folder, other)
     manifest = json.loads((other / package.MANIFEST).read_text())
-    manifest["settings"]["nope"] = 1
-    (other / package.MANIFEST).write_text(json.dumps(manifest))
+    (other / package.MANIFEST).write_text(json.dumps({**manifest, **change}))
     with pytest.raises(BadPackage, match="train again"):
         package.load(other, before_test.catalogue, None)

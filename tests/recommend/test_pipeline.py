@@ -12,7 +12,6 @@ from segue.core.protocols import Recommender
 from segue.core.types import Catalogue, Histories, Item, Profile, Query, Training, Vectors
 from segue.evaluate.split import temporal
 from segue.recommend import explain, package
-from segue.recommend.features import MEMORIES
 from segue.recommend.pipeline import Pipeline
 
 N_MEDIA = 6
@@ -201,9 +200,7 @@ def test_variants_of_a_history_are_computed_like_new_histories(
     items = pipeline.catalogue.rows([entry.id for entry in pipeline.recommend(query)])
     left_out = np.array([0, 5, len(query.history.items) - 1])
     variants = query.history.without_each(0, query.history.items[left_out])
-    blocks = {
-        name: pipeline.side.matrix(name).block(query.history.items, items) for name in MEMORIES
-    }
+    blocks = explain.blocks_of(pipeline.side, query.history, items)
     fast = explain.variant_base(pipeline, query, variants, left_out, blocks, items)
     slow = pipeline.side.base(variants, [query.profile] * 3, before_test.at, items)
     assert set(fast) == set(slow)

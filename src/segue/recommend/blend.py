@@ -1,18 +1,42 @@
-"""The learned blend: gradient-boosted trees over what the strategies say, trained to rank."""
+"""The learned blend: gradient-boosted trees over what the strategies say, trained to rank.
+
+Two simpler blends stand beside it in :mod:`segue.recommend.plain_blend`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import lightgbm as lgb
 import numpy as np
 
 from segue.core.errors import BadInput
 from segue.core.types import Doubles, Floats
-from segue.recommend.features import NAMES, RISING
+from segue.recommend.plan import DEFAULT, Plan
 from segue.recommend.windows import Window
+
+
+class Blending(Protocol):
+    """How the columns of a plan become one score a pair."""
+
+    kind: ClassVar[str]
+    plan: Plan
+
+    def fit(self, windows: Sequence[Window], seed: int) -> None: ...
+
+    def score(self, features: Floats) -> Doubles:
+        """(n,) float64 of (n, n_columns) features in the plan's order; higher is better."""
+
+    def parts(self, features: Floats) -> Doubles:
+        """(n, n_columns + 1): what each column adds; the last is the bias; rows sum to scores."""
+
+    def texts(self) -> list[str]:
+        """The whole state, as texts."""
+
+    def described(self) -> dict[str, Any]:
+        """The settings."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +64,6 @@ class BlendSettings:
             "lambda_l2": self.l2,
             "max_bin": 127,
             "lambdarank_truncation_level": 20,
-            # More likeness to the history never lowers a score: reasons stay believable.
-            "monotone_constraints": list(RISING),
             "seed": seed,
             "num_threads": 1,
             "deterministic": True,
@@ -55,7 +77,9 @@ class Blend:
     """Averaged LambdaMART rankers (Burges, MSR-TR-2010-82). ``texts`` is their whole state."""
 
     settings: BlendSettings = BlendSettings()
+    plan: Plan = DEFAULT
     boosters: list[lgb.Booster] = field(default_factory=list)
+    kind: ClassVar[str] = "trees"
 
     def fit(self, windows: Sequence[Window], seed: int) -> None:
         labelled = [w for w in windows if w.labels.any()]
@@ -64,7 +88,8 @@ class Blend:
                 "nobody came back in any past window, so a blend cannot be trained; "
                 "import events that span a longer time"
             )
-        features = np.concatenate([w.features for w in labelled])
+        names = self.plan.names
+        features = np.concatenate([w.columns(names) for w in labelled])
         labels = np.concatenate([w.labels for w in labelled])
         sizes = np.concatenate([w.sizes for w in labelled])
         self.boosters = []
@@ -74,9 +99,12 @@ class Blend:
                 features,
                 labels.astype(np.int32),
                 group=sizes if self.settings.objective == "lambdarank" else None,
-                feature_name=[name.replace(" ", "_") for name in NAMES],
+                feature_name=[name.replace(" ", "_") for name in names],
             )
-            trained = lgb.train(self.settings.parameters(seed + number), data, self.settings.trees)
+            parameters = self.settings.parameters(seed + number)
+            # More likeness to the history never lowers a score: reasons stay believable.
+            parameters["monotone_constraints"] = list(self.plan.rising)
+            trained = lgb.train(parameters, data, self.settings.trees)
             # Through text at once, so that a reloaded package scores bitwise the same.
             self.boosters.append(lgb.Booster(model_str=trained.model_to_string()))
 
@@ -89,7 +117,7 @@ class Blend:
 
     def parts(self, features: Floats) -> Doubles:
         """(n, n_features + 1) TreeSHAP values (Lundberg et al., 2020); rows sum to the score."""
-        total = np.zeros((len(features), len(NAMES) + 1))
+        total = np.zeros((len(features), len(self.plan.names) + 1))
         for booster in self.boosters:
             total += booster.predict(features, num_threads=1, pred_contrib=True)
         return total / len(self.boosters)
@@ -99,8 +127,8 @@ class Blend:
         return [b.model_to_string() for b in self.boosters]
 
     @staticmethod
-    def of(texts: Sequence[str], settings: BlendSettings) -> Blend:
-        return Blend(settings, [lgb.Booster(model_str=text) for text in texts])
+    def of(texts: Sequence[str], settings: BlendSettings, plan: Plan) -> Blend:
+        return Blend(settings, plan, [lgb.Booster(model_str=text) for text in texts])
 
     def described(self) -> dict[str, Any]:
         return asdict(self.settings)

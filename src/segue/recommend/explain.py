@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segue.core.protocols import Additive
 from segue.core.types import Catalogue, Doubles, Floats, Histories, Profile, Query, Reason, Rows
-from segue.recommend.features import GROUP_OF, MEMORIES, NAMES, POSITION, VIEWS, Base
+from segue.recommend.content import Content
+from segue.recommend.features import Base, Side
 from segue.recommend.groups import age_group
 from segue.recommend.matrix import powers
+from segue.recommend.plan import Plan
 
 if TYPE_CHECKING:
     from segue.recommend.pipeline import Pipeline
@@ -26,8 +29,6 @@ TAG_MEMORY = 50  # newest history items whose tags are looked at
 LEAST_SHARE = 0.02  # smaller parts are folded into the rest
 FRESH_DAYS = 180
 GROUPS = ("history", "content", "popularity", "freshness", "profile", "activity")
-_COLUMN_OF = {name: column for column, name in enumerate(NAMES)}
-_IN_GROUP = {g: [c for c, n in enumerate(NAMES) if GROUP_OF[n] == g] for g in GROUPS}
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,13 @@ def _proven(tried: Rows, drops: Doubles) -> list[tuple[int, float]]:
 def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts: Doubles) -> Proof:
     """Compute the scores of warm ``items`` anew without each of their strongest history items."""
     history = query.history
-    blocks = {name: pipeline.side.matrix(name).block(history.items, items) for name in MEMORIES}
-    credit = _credit(history, blocks, parts)
+    blocks = blocks_of(pipeline.side, history, items)
+    credit = _credit(pipeline.side, history, blocks, parts)
+    for name, fitted in pipeline.side.parts.items():
+        if name not in blocks and isinstance(fitted, Additive) and not isinstance(fitted, Content):
+            view = pipeline.side.plan.parts[name].views[0].name
+            adds = fitted.contributions(history, query.at, items)
+            credit += _dealt(adds, parts[:, pipeline.side.plan.names.index(view)])
     k = min(STRONGEST, len(history.items))
     tried = np.argsort(-credit, axis=0, kind="stable")[:k].T  # (n_items, k)
     useful = np.take_along_axis(credit.T, tried, axis=1) > 0
@@ -108,20 +114,38 @@ def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts:
     return Proof(tried, drops)
 
 
-def _credit(history: Histories, blocks: Mapping[str, Floats], parts: Doubles) -> Doubles:
+def blocks_of(side: Side, history: Histories, items: Rows) -> dict[str, Floats]:
+    """part -> (n_entries, n_items) cells of its matrix, for parts that have one."""
+    matrices = {name: side.matrix(name) for name in side.parts}
+    return {n: m.block(history.items, items) for n, m in matrices.items() if m is not None}
+
+
+def _credit(
+    side: Side, history: Histories, blocks: Mapping[str, Floats], parts: Doubles
+) -> Doubles:
     """(n_entries, n_items): each view's TreeSHAP part, dealt out by what each entry adds to it."""
     total = np.zeros((len(history.items), len(parts)))
-    for view, (strategy, half_life) in VIEWS.items():
+    for column, (part, view) in enumerate(side.plan.views.values()):
+        if part not in blocks:
+            continue
+        half_life = view.half_life
         decay = (
             1.0
             if half_life is None
             else powers(half_life, len(history.items))[history.age_rank, None]
         )
-        adds = blocks[strategy] * (decay * history.weights[:, None])
-        size = np.abs(adds).sum(axis=0) + 1e-12
-        # Even where a view's part is negative its strongest entries hold the score up.
-        total += adds / size * (np.abs(parts[:, _COLUMN_OF[view]]) + 1e-6)
+        adds = blocks[part] * (decay * history.weights[:, None])
+        total += _dealt(adds, parts[:, column])
     return total
+
+
+def _dealt(adds: Floats, part: Doubles) -> Doubles:
+    """(n_entries, n_items): a view's part, in the proportions of what the entries add.
+
+    Even where a view's part is negative its strongest entries hold the score up.
+    """
+    size = np.abs(adds).sum(axis=0) + 1e-12
+    return np.asarray(adds / size * (np.abs(part) + 1e-6))
 
 
 def variant_base(
@@ -142,17 +166,21 @@ def variant_base(
     keep[np.arange(len(left_out)), left_out] = 0
     weights: dict[float | None, Floats] = {}
     out: Base = {}
-    for view, (strategy, half_life) in VIEWS.items():
-        if half_life not in weights:
-            own = keep * history.weights
-            # Few distinct ranks, many cells: look the powers up.
-            weights[half_life] = own if half_life is None else own * powers(half_life, n)[ranks]
-        out[view] = weights[half_life] @ blocks[strategy]
-    memory = side.content.half_life
-    shares = keep * history.weights * (1 if memory is None else powers(memory, n)[ranks])
-    out["content"] = side.content.weighted_likeness(history.items, shares, items)
-    for name in POSITION:
-        out[name] = side.parts[name].scores(variants, (), query.at)[:, items]
+    for name, (part, view) in side.plan.views.items():
+        half_life, fitted = view.half_life, side.parts[part]
+        if part in blocks:
+            if half_life not in weights:
+                own = keep * history.weights
+                # Few distinct ranks, many cells: look the powers up.
+                weights[half_life] = own if half_life is None else own * powers(half_life, n)[ranks]
+            out[name] = weights[half_life] @ blocks[part]
+        elif isinstance(fitted, Content):
+            memory = fitted.half_life
+            shares = keep * history.weights * (1 if memory is None else powers(memory, n)[ranks])
+            out[name] = fitted.weighted_likeness(history.items, shares, items)
+        else:
+            profiles = [query.profile] * variants.n_users
+            out[name] = fitted.scores(variants, profiles, query.at)[:, items]
     return out
 
 
@@ -164,19 +192,21 @@ def _compose(
     row: Floats,
     shared: Sequence[str],
 ) -> tuple[Reason, ...]:
-    size = {g: max(0.0, float(parts[_IN_GROUP[g]].sum())) for g in GROUPS}
+    plan = pipeline.side.plan
+    groups = np.array([plan.group_of[name] for name in plan.names])
+    size = {g: max(0.0, float(parts[:-1][groups == g].sum())) for g in GROUPS}
     # What one entry carries is part of the history's size, even where the rest pulls down.
     size["history"] = max(size["history"], proven[0][1] if proven else 0.0)
     found = _history_reasons(pipeline.catalogue, query.history, proven, size["history"])
     texts = {
         "content": f"shares the tags {', '.join(shared)}" if shared else "is like what you chose",
-        "popularity": _popular_text(row),
-        "freshness": _age_text(row),
+        "popularity": _popular_text(plan, row),
+        "freshness": _age_text(plan, row),
         "profile": _profile_text(query.profile),
         "activity": "fits how much and how lately you watch",
     }
     found += [Reason(g, texts[g], size[g]) for g in GROUPS[1:] if size[g] > 0]
-    return normalised(found, Reason("popularity", _popular_text(row), 1.0))
+    return normalised(found, Reason("popularity", texts["popularity"], 1.0))
 
 
 def _history_reasons(
@@ -218,16 +248,17 @@ def _verb(weight: float) -> str:
     return "watched" if weight >= 0 else "turned down"
 
 
-def _popular_text(row: Floats) -> str:
-    if row[_COLUMN_OF["trend 3d"]] > 0.3:
+def _popular_text(plan: Plan, row: Floats) -> str:
+    if row[plan.names.index("trend 3d")] > 0.3:
         return "popular this week"
-    if row[_COLUMN_OF["trend"]] > 0.2:
+    if row[plan.names.index("trend")] > 0.2:
         return "popular this month"
     return "popular with many people"
 
 
-def _age_text(row: Floats) -> str:
-    return "new here" if row[_COLUMN_OF["item age"]] < FRESH_DAYS else "of an age that you choose"
+def _age_text(plan: Plan, row: Floats) -> str:
+    new = row[plan.names.index("item age")] < FRESH_DAYS
+    return "new here" if new else "of an age that you choose"
 
 
 def _profile_text(profile: Profile) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -11,93 +12,53 @@ from segue.core.protocols import Arrays, Strategy
 from segue.core.types import Bools, Doubles, Floats, Histories, Profile, Rows, Training
 from segue.recommend.content import Content
 from segue.recommend.groups import Groups
-from segue.recommend.linear import Linear
 from segue.recommend.matrix import ItemMatrix
-from segue.recommend.neighbours import Neighbours
-from segue.recommend.popular import PositionPopular, decayed
-from segue.recommend.sequence import Successors
+from segue.recommend.plan import CONTENT, DEFAULT, ITEM, POPULARITY, PROFILE, Plan
+from segue.recommend.popular import decayed
+from segue.recommend.registry import make
 
 DAY_S = 86_400.0
-
-# feature -> (strategy, half-life in history entries): one matrix, several memories.
-VIEWS: Mapping[str, tuple[str, float | None]] = {
-    "linear": ("linear", None),
-    "linear 5": ("linear", 5.0),
-    "linear 20": ("linear", 20.0),
-    "linear 60": ("linear", 60.0),
-    "linear recent": ("linear recent", None),
-    "linear recent 20": ("linear recent", 20.0),
-    "neighbours": ("neighbours", None),
-    "neighbours 20": ("neighbours", 20.0),
-    "successors": ("successors", 3.0),
-    "successors 20": ("successors", 20.0),
-    "successors recent": ("successors recent", 3.0),
-}
-MEMORIES = {
-    name: [view for view, (strategy, _) in VIEWS.items() if strategy == name]
-    for name in dict.fromkeys(strategy for strategy, _ in VIEWS.values())
-}
-POPULARITY = {"popular 3d": 3.0, "popular 10d": 10.0, "popular 30d": 30.0, "popular 100d": 100.0,
-              "popular 365d": 365.0, "popular": None}  # fmt: skip
-ITEM = (*POPULARITY, "trend", "trend 3d", "mean opinion", "item age", "year")
-POSITION = ("position popular", "position popular recent")
-PROFILE = ("gender", "age group", "occupation")
-PERSON = ("history length", "days away", "tenure", "mean weight", "last day")
-NAMES = (
-    *VIEWS,
-    "content",
-    *POSITION,
-    *ITEM,
-    *PROFILE,
-    *PERSON,
-)
-GROUP_OF = {
-    **dict.fromkeys(VIEWS, "history"),
-    "content": "content",
-    **dict.fromkeys((*POSITION, *ITEM), "popularity"),
-    "trend": "popularity",
-    "item age": "freshness",
-    "year": "freshness",
-    **dict.fromkeys(PROFILE, "profile"),
-    **dict.fromkeys(PERSON, "activity"),
-}
-# +1: the blend's score never falls when this feature rises.
-RISING = tuple(1 if GROUP_OF[name] in ("history", "content") else 0 for name in NAMES)
-SOURCES = ("linear", "linear 20", "linear recent", "neighbours 20", "successors", "popular 10d",
-           "popular 30d", "position popular", "position popular recent")  # fmt: skip
 
 Base = dict[str, Floats]
 
 
-def strategies() -> dict[str, Strategy]:
-    """The parts that the blend fits as of each cut."""
-    return {
-        "linear": Linear(half_life=None),
-        "linear recent": Linear(
-            ridge=150.0, half_life=None, window_days=120.0, name="linear recent"
-        ),
-        "neighbours": Neighbours(half_life=None),
-        "successors": Successors(),
-        "successors recent": Successors(window_days=120.0, name="successors recent"),
-        "content": Content(),
-        "position popular": PositionPopular(),
-        "position popular recent": PositionPopular(90.0, name="position popular recent"),
-    }
+@runtime_checkable
+class OverMatrix(Protocol):
+    """A strategy whose scores are a history times an item matrix."""
+
+    matrix: ItemMatrix
+
+
+@runtime_checkable
+class Continuing(Protocol):
+    """A strategy that goes on from its present state when more becomes known."""
+
+    def refit(self, training: Training) -> None: ...
 
 
 @dataclass
 class Side:
     """The item side of everything, fitted as of one time."""
 
-    parts: dict[str, Strategy] = field(default_factory=strategies)
+    plan: Plan = DEFAULT
+    parts: dict[str, Strategy] = field(init=False)
     items: Doubles = field(default_factory=lambda: np.zeros((len(ITEM), 0)))  # (n_static, n_items)
     first_seen: Doubles = field(default_factory=lambda: np.zeros(0))
     warm: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     groups: Groups = field(default_factory=Groups)
 
-    def fit(self, training: Training) -> None:
-        for part in self.parts.values():
-            part.fit(training)
+    def __post_init__(self) -> None:
+        self.parts = {n: make(p.strategy, **p.settings) for n, p in self.plan.parts.items()}
+
+    def fit(self, training: Training, earlier: Side | None = None) -> None:
+        """Fit every part; those that can go on from ``earlier`` (fitted as of an earlier time)."""
+        for name, part in self.parts.items():
+            before = None if earlier is None else earlier.parts.get(name)
+            if isinstance(part, Continuing) and before is not None:
+                part.restore({key: value.copy() for key, value in before.state().items()})
+                part.refit(training)
+            else:
+                part.fit(training)
         self.groups.fit(training)
         seen, at = training.interactions, training.at
         n = seen.n_items
@@ -119,10 +80,10 @@ class Side:
         self.items = np.stack([np.asarray(table[name], dtype=np.float64) for name in ITEM])
         self.warm = count > 0
 
-    def matrix(self, strategy: str) -> ItemMatrix:
-        part = self.parts[strategy]
-        assert isinstance(part, Linear | Neighbours | Successors)
-        return part.matrix
+    def matrix(self, part: str) -> ItemMatrix | None:
+        """The item matrix of a part; None where it has none."""
+        fitted = self.parts[part]
+        return fitted.matrix if isinstance(fitted, OverMatrix) else None
 
     def state(self) -> Arrays:
         """The item table; parts and groups have states of their own."""
@@ -135,7 +96,7 @@ class Side:
 
     @property
     def content(self) -> Content:
-        part = self.parts["content"]
+        part = self.parts[CONTENT]
         assert isinstance(part, Content)
         return part
 
@@ -148,14 +109,18 @@ class Side:
     ) -> Base:
         """Per strategy (n_users, n_items) or (n_users, len(wanted)) scores."""
         out: Base = {}
-        for strategy, views in MEMORIES.items():
-            half_lives = [VIEWS[view][1] for view in views]
-            found = self.matrix(strategy).memories(histories, half_lives, wanted)
-            out.update(zip(views, found, strict=True))
-        out["content"] = self.content.likeness(histories, wanted)
-        for name in POSITION:
-            full = self.parts[name].scores(histories, profiles, at)
-            out[name] = full if wanted is None else full[:, wanted]
+        for name, part in self.plan.parts.items():
+            fitted = self.parts[name]
+            views = [view.name for view in part.views]
+            if isinstance(fitted, OverMatrix):
+                half_lives = [view.half_life for view in part.views]
+                found = fitted.matrix.memories(histories, half_lives, wanted)
+                out.update(zip(views, found, strict=True))
+            elif isinstance(fitted, Content):
+                out[views[0]] = fitted.likeness(histories, wanted)
+            else:
+                full = fitted.scores(histories, profiles, at)
+                out[views[0]] = full if wanted is None else full[:, wanted]
         return out
 
     def rows(
@@ -169,13 +134,10 @@ class Side:
         items: Rows,
     ) -> Floats:
         """(n, n_features) float32 for pairs (users[i], items[i]); ``columns`` index ``base``."""
-        out = np.empty((len(users), len(NAMES)), dtype=np.float32)
+        out = np.empty((len(users), len(self.plan.names)), dtype=np.float32)
         column = 0
-        for view in VIEWS:
+        for view in self.plan.views:
             out[:, column] = base[view][users, columns]
-            column += 1
-        for name in ("content", *POSITION):
-            out[:, column] = base[name][users, columns]
             column += 1
         out[:, column : column + len(ITEM)] = self.items[:, items].T
         age = ITEM.index("item age")

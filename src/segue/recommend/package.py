@@ -1,6 +1,6 @@
-"""A model as a folder: arrays, LightGBM texts and a manifest that every file is checked against.
+"""A model as a folder: arrays, texts of the blend, and a manifest with a hash of each file.
 
-Nothing is ever unpickled: ``.npz`` is read with ``allow_pickle=False``.
+Nothing is ever unpickled: ``.npz`` is read with ``allow_pickle=False``, nets are safetensors.
 """
 
 from __future__ import annotations
@@ -18,21 +18,35 @@ from typing import Any
 import numpy as np
 
 import segue
-from segue.core.errors import BadPackage
+from segue.core.errors import BadPackage, MissingExtra, SegueError
 from segue.core.protocols import Arrays
 from segue.core.types import Catalogue, Vectors
-from segue.recommend.blend import Blend, BlendSettings
+from segue.recommend.blend import Blend, Blending, BlendSettings
 from segue.recommend.bridge import Bridge
-from segue.recommend.features import NAMES, Side
+from segue.recommend.features import Side
 from segue.recommend.pipeline import Pipeline
+from segue.recommend.plain_blend import LinearBlend, LinearSettings, Single, SingleSettings
+from segue.recommend.plan import Plan
+from segue.recommend.registry import INSTALL_DEEP, is_deep
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
+_BLENDS: Mapping[str, tuple[Any, Any]] = {
+    Blend.kind: (Blend, BlendSettings),
+    LinearBlend.kind: (LinearBlend, LinearSettings),
+    Single.kind: (Single, SingleSettings),
+}
 
 
 def save(pipeline: Pipeline, folder: Path, metrics: Mapping[str, float]) -> Path:
     """Write the package; the folder appears whole or not at all. An older one is replaced."""
-    files = {f"{name}.npz": _npz(state) for name, state in _states(pipeline).items()}
+    deep = {_file(n) for n, p in pipeline.side.plan.parts.items() if is_deep(p.strategy)}
+    files = {
+        f"{name}.safetensors" if name in deep else f"{name}.npz": (
+            _safetensors(state) if name in deep else _npz(state)
+        )
+        for name, state in _states(pipeline).items()
+    }
     for number, text in enumerate(pipeline.blend.texts()):
         files[f"blend-{number}.txt"] = text.encode()
     manifest = {
@@ -43,7 +57,8 @@ def save(pipeline: Pipeline, folder: Path, metrics: Mapping[str, float]) -> Path
         "data_hash": pipeline.data_hash,
         "fitted_at": pipeline.fitted_at,
         "cold": list(pipeline.cold),
-        "features": list(NAMES),
+        "plan": pipeline.side.plan.as_dict(),
+        "blend": pipeline.blend.kind,
         "item_ids": hash_ids(pipeline.catalogue, len(pipeline.catalogue)),
         "n_items": len(pipeline.catalogue),
         "settings": pipeline.blend.described(),
@@ -74,8 +89,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BadPackage(
             f"{folder.name}: format {manifest.get('format')!r} is not {FORMAT}; train again"
         )
-    if manifest.get("features") != list(NAMES):
-        raise BadPackage(f"{folder.name}: made by another version of the blend; train again")
     return manifest
 
 
@@ -91,24 +104,26 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         raise BadPackage(
             f"{folder.name}: was trained on other items than this workspace holds; train again"
         )
-    states = {name[:-4]: _arrays(data) for name, data in files.items() if name.endswith(".npz")}
-    side, bridge = _restored(states)
+    states = {name.rpartition(".")[0]: _arrays(name, data) for name, data in files.items()
+              if name.endswith((".npz", ".safetensors"))}  # fmt: skip
+    try:
+        plan = Plan.from_dict(manifest["plan"])
+        side, bridge = _restored(plan, states)
+        blend = _blend(manifest, files, plan)
+    except MissingExtra:
+        raise
+    except (SegueError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BadPackage(
+            f"{folder.name}: made by another version of segue ({error}); train again"
+        ) from error
     if content is not None and content.dim == len(side.content.mean):
         side.content.place(content.values, content.present)
         bridge.place()
-    try:
-        settings = BlendSettings(**manifest["settings"])
-    except TypeError as error:
-        raise BadPackage(
-            f"{folder.name}: made by another version of the blend ({error}); train again"
-        ) from error
-    numbers = range(sum(name.startswith("blend-") for name in files))
-    texts = [files[f"blend-{n}.txt"].decode() for n in numbers]
     return Pipeline(
         catalogue=catalogue,
         side=side,
         bridge=bridge,
-        blend=Blend.of(texts, settings),
+        blend=blend,
         fitted_at=float(manifest["fitted_at"]),
         data_hash=str(manifest["data_hash"]),
         version=str(manifest["version"]),
@@ -122,20 +137,31 @@ def hash_ids(catalogue: Catalogue, n: int) -> str:
     return hashlib.sha256("\n".join(catalogue.ids[:n]).encode()).hexdigest()[:16]
 
 
+def _blend(manifest: Mapping[str, Any], files: Mapping[str, bytes], plan: Plan) -> Blending:
+    kind, settings = _BLENDS[manifest["blend"]]
+    numbers = range(sum(name.startswith("blend-") for name in files))
+    texts = [files[f"blend-{n}.txt"].decode() for n in numbers]
+    made: Blending = kind.of(texts, settings(**manifest["settings"]), plan)
+    return made
+
+
+def _file(part: str) -> str:
+    return f"part {part}".replace(" ", "-")
+
+
 def _states(pipeline: Pipeline) -> dict[str, Arrays]:
-    parts = pipeline.side.parts.items()
     return {
-        **{f"part {name}".replace(" ", "-"): part.state() for name, part in parts},
+        **{_file(name): part.state() for name, part in pipeline.side.parts.items()},
         "side": pipeline.side.state(),
         "groups": pipeline.side.groups.state(),
         "bridge": pipeline.bridge.state(),
     }
 
 
-def _restored(states: Mapping[str, Arrays]) -> tuple[Side, Bridge]:
-    side = Side()
+def _restored(plan: Plan, states: Mapping[str, Arrays]) -> tuple[Side, Bridge]:
+    side = Side(plan)
     for name, part in side.parts.items():
-        part.restore(states[f"part {name}".replace(" ", "-")])
+        part.restore(states[_file(name)])
     side.restore(states["side"])
     side.groups.restore(states["groups"])
     bridge = Bridge(content=side.content)
@@ -149,7 +175,21 @@ def _npz(state: Arrays) -> bytes:
     return buffer.getvalue()
 
 
-def _arrays(data: bytes) -> Arrays:
+def _safetensors(state: Arrays) -> bytes:
+    import safetensors.numpy  # noqa: PLC0415 in segue[deep], which a net has loaded anyway
+
+    packed: bytes = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in state.items()})
+    return packed
+
+
+def _arrays(name: str, data: bytes) -> Arrays:
+    if name.endswith(".safetensors"):
+        try:
+            import safetensors.numpy  # noqa: PLC0415
+        except ImportError as error:
+            raise MissingExtra(f"{name} holds a net; read it with: {INSTALL_DEEP}") from error
+        loaded_net: Arrays = safetensors.numpy.load(data)
+        return loaded_net
     with np.load(io.BytesIO(data), allow_pickle=False) as loaded:
         return {name: loaded[name] for name in loaded.files}
 

@@ -24,9 +24,10 @@ from segue.core.types import (
     Training,
 )
 from segue.recommend import candidates, explain
-from segue.recommend.blend import Blend
+from segue.recommend.blend import Blending
 from segue.recommend.bridge import Bridge
-from segue.recommend.features import ITEM, NAMES, SOURCES, Base, Side
+from segue.recommend.features import Base, Side
+from segue.recommend.plan import ITEM
 from segue.recommend.windows import PER_SOURCE, singles
 
 CALIBRATION_USERS = 200
@@ -39,7 +40,7 @@ class Pipeline:
     catalogue: Catalogue
     side: Side
     bridge: Bridge
-    blend: Blend
+    blend: Blending
     fitted_at: float
     data_hash: str
     version: str
@@ -54,9 +55,9 @@ class Pipeline:
         self.warm[:n] = self.side.warm[:n]
 
     @staticmethod
-    def fit(training: Training, blend: Blend, data_hash: str, *, seed: int) -> Pipeline:
+    def fit(training: Training, blend: Blending, data_hash: str, *, seed: int) -> Pipeline:
         """Fit the item side on everything before ``training.at``; the blend is already trained."""
-        side = Side()
+        side = Side(blend.plan)
         side.fit(training)
         bridge = Bridge(content=side.content)
         bridge.fit(training)
@@ -117,7 +118,7 @@ class Pipeline:
         items: Rows,
     ) -> tuple[Doubles, Floats]:
         out = np.empty(len(items))
-        features = np.full((len(items), len(NAMES)), np.nan, dtype=np.float32)
+        features = np.full((len(items), len(self.side.plan.names)), np.nan, dtype=np.float32)
         warm = self.warm[items]
         if warm.any():
             first = np.zeros(int(warm.sum()), dtype=np.intp)
@@ -154,7 +155,9 @@ class Pipeline:
         warm = allowed & self.warm
         chosen = np.zeros_like(allowed)
         if warm.any():
-            chosen = candidates.union([every[s] for s in SOURCES], warm[None], PER_SOURCE)[0]
+            chosen = candidates.union(
+                [every[s] for s in self.side.plan.sources], warm[None], PER_SOURCE
+            )[0]
         items = np.flatnonzero(chosen | (allowed & ~self.warm))
         scores, features = self._score(base, history, profile, at, items, items)
         order = np.argsort(-scores, kind="stable")[:k]

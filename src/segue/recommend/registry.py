@@ -19,6 +19,8 @@ STRATEGIES: Mapping[str, str] = {
     "position popular": "segue.recommend.popular:PositionPopular",
     "neighbours": "segue.recommend.neighbours:Neighbours",
     "linear": "segue.recommend.linear:Linear",
+    "als": "segue.recommend.als:Als",
+    "bpr": "segue.recommend.bpr:Bpr",
     "successors": "segue.recommend.sequence:Successors",
     "content": "segue.recommend.content:Content",
     "bridge": "segue.recommend.bridge:Bridge",
@@ -27,10 +29,14 @@ STRATEGIES: Mapping[str, str] = {
 RATERS: Mapping[str, str] = {}
 
 
+def is_deep(name: str) -> bool:
+    """Whether a strategy or rater is a net."""
+    return {**STRATEGIES, **RATERS}.get(name, "").startswith(DEEP)
+
+
 def missing(name: str) -> str | None:
     """The command that makes a strategy or rater available; None when it is."""
-    path = {**STRATEGIES, **RATERS}.get(name, "")
-    return INSTALL_DEEP if path.startswith(DEEP) and find_spec("torch") is None else None
+    return INSTALL_DEEP if is_deep(name) and find_spec("torch") is None else None
 
 
 def kind_of(name: str) -> Any:
@@ -45,13 +51,13 @@ def kind_of(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def make(name: str, **settings: Any) -> Strategy:
+def make(name: str, /, **settings: Any) -> Strategy:
     """A new strategy; settings not given keep their defaults."""
     made: Strategy = kind_of(name)(**settings)
     return made
 
 
-def make_rater(name: str, **settings: Any) -> Rater:
+def make_rater(name: str, /, **settings: Any) -> Rater:
     """A new rater; settings not given keep their defaults."""
     made: Rater = kind_of(name)(**settings)
     return made

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from segue.core.types import Bools, Doubles, Floats, Histories, Interactions, Rows, Training
 from segue.recommend import candidates
-from segue.recommend.features import ITEM, NAMES, POPULARITY, SOURCES, Base, Side
+from segue.recommend.features import Base, Side
+from segue.recommend.plan import DEFAULT, ITEM, POPULARITY, Plan
 from segue.recommend.popular import widen
 
 CHUNK = 200  # people whose full score rows are held at once
@@ -27,6 +29,13 @@ class Window:
     items: Rows  # (n,) item row of each candidate
     relevant: Bools  # (n_users, n_items) all that was consumed in the window, unseen before
     tops: dict[str, Rows]  # strategy -> (n_users, DEPTH) its ranking over everything unseen
+    names: tuple[str, ...]  # of the feature columns
+
+    def columns(self, names: Sequence[str]) -> Floats:
+        """(n, len(names)) some of the features, in the order given."""
+        if tuple(names) == self.names:
+            return self.features
+        return self.features[:, [self.names.index(name) for name in names]]
 
     def ranking(self, scores: Doubles) -> Rows:
         """(n_users, DEPTH) the candidates in the order of ``scores``; -1 beyond the last."""
@@ -44,7 +53,7 @@ def singles(base: Base, side: Side, n_users: int) -> Base:
     out = {
         name: np.where(np.isnan(scores), np.float32(-1), scores) for name, scores in base.items()
     }
-    n_items = out["linear"].shape[1]
+    n_items = next(iter(out.values())).shape[1]
     for name in POPULARITY:
         row = widen(side.items[ITEM.index(name)].astype(np.float32), n_items)
         out[name] = np.broadcast_to(row, (n_users, n_items))
@@ -60,14 +69,13 @@ def _labels(held: Interactions, users: Rows, histories: Histories) -> Bools:
     return out & ~histories.seen()
 
 
-def build(
-    training: Training, start: float, end: float, *, max_users: int | None, seed: int
+def collect(
+    side: Side, past: Training, held: Interactions, *, max_users: int | None, seed: int
 ) -> Window:
-    """Fit all parts as of ``start``; take people with a past who consumed in ``[start, end)``."""
-    past = training.before(start)
-    side = Side()
-    side.fit(past)
-    held = training.interactions.between(start, end)
+    """Rows of people with a past who consumed something new in ``held``.
+
+    ``side`` is fitted on ``past``, which holds nothing of ``held``.
+    """
     held = held.where(held.weight >= 0)
     known = np.bincount(past.interactions.users, minlength=held.n_users) > 0
     users = np.unique(held.users[known[held.users]])
@@ -77,12 +85,13 @@ def build(
     histories = past.interactions.histories(users)
     relevant = _labels(held, users, histories)
     users, histories, relevant = _keep(np.asarray(relevant.any(axis=1)), users, histories, relevant)
+    names = side.plan.names
     if not len(users):
         none = np.zeros(0, dtype=np.intp)
-        empty = np.zeros((0, len(NAMES)), dtype=np.float32)
-        return Window(users, empty, none.astype(np.bool_), none, none, relevant, {})
+        empty = np.zeros((0, len(names)), dtype=np.float32)
+        return Window(users, empty, none.astype(np.bool_), none, none, relevant, {}, names)
     chunks = [
-        _chunk(training, side, users[at : at + CHUNK], histories, at, start)
+        _chunk(past, side, users[at : at + CHUNK], histories, at)
         for at in range(0, len(users), CHUNK)
     ]
     features = np.concatenate([c[0] for c in chunks])
@@ -90,7 +99,24 @@ def build(
     sizes = np.concatenate([c[2] for c in chunks])
     labels = relevant[np.repeat(np.arange(len(users)), sizes), items]
     tops = {name: np.concatenate([c[3][name] for c in chunks]) for name in chunks[0][3]}
-    return Window(users, features, labels, sizes, items, relevant, tops)
+    return Window(users, features, labels, sizes, items, relevant, tops, names)
+
+
+def build(
+    training: Training,
+    start: float,
+    end: float,
+    *,
+    max_users: int | None,
+    seed: int,
+    plan: Plan = DEFAULT,
+) -> Window:
+    """Fit a plan as of ``start``; take people with a past who consumed in ``[start, end)``."""
+    past = training.before(start)
+    side = Side(plan)
+    side.fit(past)
+    held = training.interactions.between(start, end)
+    return collect(side, past, held, max_users=max_users, seed=seed)
 
 
 def _keep(
@@ -101,15 +127,16 @@ def _keep(
 
 
 def _chunk(
-    training: Training, side: Side, users: Rows, histories: Histories, first: int, at: float
+    past: Training, side: Side, users: Rows, histories: Histories, first: int
 ) -> tuple[Floats, Rows, Rows, dict[str, Rows]]:
     part = histories.take(np.arange(first, first + len(users)))
-    profiles = [training.profiles[u] for u in users]
-    base = side.base(part, profiles, at)
+    profiles = [past.profiles[u] for u in users]
+    base = side.base(part, profiles, past.at)
     unseen = ~part.seen()
     every = singles(base, side, len(users))
-    chosen = candidates.union([every[s] for s in SOURCES], unseen & side.warm, PER_SOURCE)
+    sources = [every[s] for s in side.plan.sources]
+    chosen = candidates.union(sources, unseen & side.warm, PER_SOURCE)
     who, what = np.nonzero(chosen)
-    features = side.rows(base, part, profiles, at, who, what, what)
+    features = side.rows(base, part, profiles, past.at, who, what, what)
     tops = {name: candidates.best(scores, unseen, DEPTH) for name, scores in every.items()}
     return features, what, np.bincount(who, minlength=len(users)), tops
