@@ -68,7 +68,7 @@ def test_decay_draws_the_weights_towards_zero() -> None:
     norms = []
     for decay in (0.0, 3.0):
         net, _ = fitted(nn.Linear(2, 1), 30, optimiser=Optimiser(rate=0.1, decay=decay))
-        norms.append(float(net.weight.norm()))
+        norms.append(net.weight.norm().item())
     assert norms[1] < 0.8 * norms[0]
 
 
