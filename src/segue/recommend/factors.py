@@ -1,0 +1,67 @@
+"""Vectors of the items that have a history, and how histories and catalogues meet them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from segue.core.types import Floats, Histories, Rows
+
+MAX_ITEMS = 200_000  # 64 float32 factors each: 51 MB
+
+
+@dataclass(frozen=True)
+class ItemFactors:
+    """One vector an item: ``values[a]`` is that of catalogue row ``items[a]``."""
+
+    items: Rows  # (m,) ascending
+    values: Floats  # (m, dim)
+
+    @cached_property
+    def _lookup(self) -> Rows:
+        size = int(self.items[-1]) + 1 if len(self.items) else 0
+        out = np.full(size + 1, -1, dtype=np.intp)  # the last cell answers for all later rows
+        out[self.items] = np.arange(len(self.items))
+        return out
+
+    def positions(self, rows: Rows) -> Rows:
+        """(n,) where each item stands among the vectors; -1 when it has no history."""
+        return self._lookup[np.minimum(rows, len(self._lookup) - 1)]
+
+    def of(self, rows: Rows) -> Floats:
+        """(n, dim) vectors of catalogue rows; 0 for items without history."""
+        at = self.positions(rows)
+        out = np.zeros((len(rows), self.values.shape[1]), dtype=np.float32)
+        out[at >= 0] = self.values[at[at >= 0]]
+        return out
+
+    def spread(self, scores: Floats, n_items: int) -> Floats:
+        """(n_users, n_items) of (n_users, m); 0 for items without history."""
+        out = np.zeros((len(scores), n_items), dtype=np.float32)
+        inside = self.items < n_items
+        out[:, self.items[inside]] = scores[:, inside]
+        return out
+
+    def known(self, histories: Histories) -> tuple[Rows, Rows, Rows]:
+        """Index and position of the entries that have a vector, and (n_users + 1,) starts."""
+        at = self.positions(histories.items)
+        kept = np.flatnonzero(at >= 0)
+        starts = np.concatenate([[0], np.cumsum(at >= 0)])[histories.indptr]
+        return kept, at[kept], starts.astype(np.intp)
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        return {"items": self.items, "values": self.values}
+
+    @staticmethod
+    def from_state(state: Mapping[str, np.ndarray[Any, Any]]) -> ItemFactors:
+        return ItemFactors(
+            np.ascontiguousarray(state["items"], dtype=np.intp),
+            np.ascontiguousarray(state["values"], dtype=np.float32),
+        )
+
+
+NO_FACTORS = ItemFactors(np.zeros(0, dtype=np.intp), np.zeros((0, 1), dtype=np.float32))
