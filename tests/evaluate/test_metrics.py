@@ -210,3 +210,35 @@ def test_errors_of_ratings() -> None:
     assert mae(np.array([1, 2], np.float32), [1, 4]) == 1
     with pytest.raises(BadInput, match=r"got \(1,\) and \(2,\)"):
         rmse([1], [1, 2])
+
+
+# What RecTools 0.19 gives for the lists below (its NDCG with divide_by_achievable=True); it cannot
+# be installed beside numpy 2 on Python 3.11, so its figures are written down here.
+RECTOOLS = {
+    "ndcg": [0.8772153153380494, 0.141266972859829, 0, 0.5982819568741947, 0.3501827644973758, 0,
+             0.5193102680852086],
+    "recall": [1, 1 / 3, 0, 0.6, 0.5, 0, 0.5],
+    "precision": [0.2, 0.1, 0, 0.3, 0.3, 0, 0.4],
+    "rr": [1, 0.1111111111111111, 0, 1, 0.3333333333333333, 0, 1],
+    "hit": [1, 1, 0, 1, 1, 0, 1],
+    "novelty": [1.3339850002884623, 1.3339850002884623, 1.2339850002884625, 1.3339850002884623,
+                1.3924812503605781, 1.6509775004326936, 1.3924812503605781],
+    "popularity": [5.7, 6.1, 6.3, 6.1, 5.5, 4.5, 5.9],
+}  # fmt: skip
+
+
+def test_the_figures_of_rectools() -> None:
+    user = np.arange(7)[:, None]
+    top = (7 * user + 11 * np.arange(10)[None, :]) % 30
+    relevant = np.zeros((7, 30), dtype=np.bool_)
+    for person in range(7):
+        relevant[person, (5 * person + 3 * np.arange(person + 2)) % 30] = True
+    met = [[i for i in range(30) if (u * i + i) % (2 + i % 5) == 0] for u in range(12)]
+    counts = np.bincount(np.concatenate(met), minlength=30)
+    found = {
+        **{name: getattr(hits(top, relevant), name)(10) for name in list(RECTOOLS)[:5]},
+        "novelty": novelty(top, counts, 12),
+        "popularity": popularity(top, counts),
+    }
+    for name, expected in RECTOOLS.items():
+        np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-9, err_msg=name)

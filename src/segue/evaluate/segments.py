@@ -106,8 +106,8 @@ def by_segment(
         of: Of = "everybody" if name == "everybody" else "people"
         out.append(_line(of, name, "NDCG@10", values, rng))
     for name, kept in items(item_counts, first_seen, at).items():
-        inside = np.asarray(relevant & kept)
-        chosen = inside.any(axis=1)
+        inside = relevant & kept
+        chosen = np.asarray(inside.any(axis=1))
         values = {s: hits(t[chosen], inside[chosen]).recall(20) for s, t in per_strategy.items()}
         out.append(_line("items", name, "Recall@20", values, rng))
     return tuple(line for line in out if line is not None)
