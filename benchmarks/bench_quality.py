@@ -41,7 +41,7 @@ def main() -> None:
     for name in names:
         title, load = SETS[name]
         began = time.monotonic()
-        report, _, _ = training.evaluate(load(), seed=SEED, progress=print)
+        report = training.evaluate(load(), seed=SEED, progress=print).report
         parts.append(section(title, report))
         print(parts[-1], f"\n{time.monotonic() - began:.0f} s", flush=True)
     if len(names) == len(SETS):

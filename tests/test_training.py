@@ -72,8 +72,8 @@ def test_the_choice_knows_nothing_of_the_test_part() -> None:
     items[late] = rng.integers(0, N_ITEMS, int(late.sum()))
     other = replace(data, interactions=replace(seen, items=items))
     quiet = lambda _text: None  # noqa: E731
-    first = training.evaluate(data, seed=0, progress=quiet)[0]
-    second = training.evaluate(other, seed=0, progress=quiet)[0]
+    first = training.evaluate(data, seed=0, progress=quiet).report
+    second = training.evaluate(other, seed=0, progress=quiet).report
     assert first.tried == second.tried
     assert first.settings == second.settings
     assert [line.valid_ndcg for line in first.lines] == [line.valid_ndcg for line in second.lines]

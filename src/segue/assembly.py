@@ -17,10 +17,14 @@ from segue.store import catalogue, events
 from segue.store.workspace import SETTINGS_FILE, Workspace
 
 if TYPE_CHECKING:
+    from segue.core.protocols import Watcher
     from segue.evaluate.report import Report
     from segue.recommend.pipeline import Pipeline
 
 Say = Callable[[str], None]
+
+
+TRACKS = ("none", "tensorboard", "wandb", "both")
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,13 @@ class Settings:
 
     seed: int = 0
     history_limit: int = 1000  # newest events of a person that a request reads
+    track: str = "none"  # curves of trained nets: none, tensorboard, wandb (offline) or both
 
     def __post_init__(self) -> None:
         if self.history_limit < 1:
             raise BadSettings(f"history_limit must be >= 1, got {self.history_limit}")
+        if self.track not in TRACKS:
+            raise BadSettings(f"track must be one of {', '.join(TRACKS)}, got {self.track!r}")
 
 
 def read_settings(workspace: Workspace) -> Settings:
@@ -48,8 +55,10 @@ def read_settings(workspace: Workspace) -> Settings:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
             raise BadSettings(f"{SETTINGS_FILE}: unknown key {key!r}{hint}")
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise BadSettings(f"{SETTINGS_FILE}: {key} must be a whole number, got {value!r}")
+        wanted = str if known[key] == "str" else int
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            kind = "text in quotes" if wanted is str else "a whole number"
+            raise BadSettings(f"{SETTINGS_FILE}: {key} must be {kind}, got {value!r}")
     return Settings(**given)
 
 
@@ -89,19 +98,49 @@ def load_training(workspace: Workspace) -> Training:
     )
 
 
-def train(workspace: Workspace, say: Say) -> Report:
-    """Train, measure, package and let serve; returns the report, which also lies beside it."""
+def train(
+    workspace: Workspace,
+    say: Say,
+    *,
+    strategies: tuple[str, ...] = (),
+    budget_s: float | None = None,
+) -> Report:
+    """Train, measure, package and let serve; returns the report, which also lies beside it.
+
+    ``strategies`` are tried beside the default ones; with ``budget_s`` each is tuned first. A
+    training that was killed goes on from its tuning trials and nets when it is started again.
+    """
     from segue import training
-    from segue.evaluate.report import write_html, write_json
+    from segue.evaluate.report import write_json
+    from segue.evaluate.report_page import write_html
     from segue.recommend import package
+    from segue.recommend.tracking import Recorder, Several
     from segue.store import models
 
     settings = read_settings(workspace)
-    trained = training.train(load_training(workspace), seed=settings.seed, progress=say)
+    recorder = Recorder()
+    data = load_training(workspace)
+    workspace.models.mkdir(parents=True, exist_ok=True)
+    work = workspace.models / ".training"
+    work.mkdir(exist_ok=True)
+    with Several([recorder, *_trackers(settings.track, workspace)]) as watcher:
+        options = training.Options(
+            strategies=strategies,
+            budget_s=budget_s,
+            studies=workspace.models / "tuning.db",
+            work=work,
+            watcher=watcher,
+        )
+        trained = training.train(data, seed=settings.seed, progress=say, options=options)
     folder = workspace.models / trained.pipeline.version
     package.save(trained.pipeline, folder, trained.report.headline)
     write_json(trained.report, folder.with_suffix(".report.json"))
-    write_html(trained.report, folder.with_suffix(".report.html"))
+    pictures = {}
+    if recorder.curves:
+        curves = folder.with_suffix(".curves.png")
+        recorder.picture(curves)
+        pictures["Curves of the nets"] = curves.read_bytes()
+    write_html(trained.report, folder.with_suffix(".report.html"), pictures)
     models.put_champion(
         workspace.engine,
         version=trained.pipeline.version,
@@ -111,6 +150,36 @@ def train(workspace: Workspace, say: Say) -> Report:
         metrics=trained.report.headline,
     )
     return trained.report
+
+
+def _trackers(track: str, workspace: Workspace) -> list[Watcher]:
+    """The loggers that a setting switches on; they write below ``runs/``, never to a network."""
+    from segue.recommend.tracking import TensorBoardWatcher, WandbWatcher
+
+    runs = workspace.root / "runs"
+    out: list[Watcher] = []
+    if track in ("tensorboard", "both"):
+        out.append(TensorBoardWatcher(runs / "tensorboard"))
+    if track in ("wandb", "both"):
+        out.append(WandbWatcher(runs / "wandb"))
+    return out
+
+
+def evaluate(
+    workspace: Workspace,
+    say: Say,
+    *,
+    split: str = "temporal",
+    strategies: tuple[str, ...] = (),
+    budget_s: float | None = None,
+) -> Report:
+    """Measure anew under a split; serves nothing."""
+    from segue import training
+
+    settings = read_settings(workspace)
+    options = training.Options(split=split, strategies=strategies, budget_s=budget_s)
+    data = load_training(workspace)
+    return training.evaluate(data, seed=settings.seed, progress=say, options=options).report
 
 
 def report_of_champion(workspace: Workspace) -> Report:

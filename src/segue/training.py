@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
-from segue.core.errors import BadInput
+from segue.choosing import Choice, Windows, best_view, choose, measured, windows
+from segue.core.protocols import Watcher
 from segue.core.types import Rows, Training
-from segue.evaluate.compare import Interval, bootstrap, difference
-from segue.evaluate.metrics import METRICS, PerUser, measure
-from segue.evaluate.report import Line, Report
-from segue.evaluate.split import Split, cut_time, data_hash, temporal
-from segue.recommend.blend import Blend, BlendSettings
-from segue.recommend.pipeline import Pipeline
-from segue.recommend.windows import Window, build
+from segue.evaluate.compare import Interval, bootstrap, compare
+from segue.evaluate.metrics import (
+    METRICS,
+    MORE_METRICS,
+    PerUser,
+    diversity,
+    measure,
+    miscalibration,
+    novelty,
+    popularity_lift,
+    tag_shares,
+)
+from segue.evaluate.report import Line, Report, Step, Tuned
+from segue.evaluate.segments import SegmentLine, by_segment
+from segue.evaluate.split import data_hash
+from segue.folds import Fold, Folds, folds
+from segue.recommend.fitting import Fitting
+from segue.recommend.pipeline import Pipeline, strategy_of
+from segue.recommend.plan import DEFAULT, Part, part_of
+from segue.recommend.registry import STRATEGIES, kind_of, missing
+from segue.tuning import tunable, tune
 
 Progress = Callable[[str], None]
 
-PAST = (0.3, 0.4, 0.5, 0.6, 0.7)  # cuts of the past windows, as shares of the events
-MAX_USERS = 500  # people of a past window; validation and test take everybody
-GRID = (
-    BlendSettings(),
-    BlendSettings(leaves=10, rate=0.06),
-    BlendSettings(trees=90, rate=0.06),
-)
-SHOWN = {"popular": "popular (all time)", "popular 30d": "recent popular (30 days)"}
+POPULAR, RECENT = "popular", "popular 30d"
+SHOWN = {POPULAR: "popular (all time)", RECENT: "recent popular (30 days)"}
+TUNED = " tuned"  # ends the name of a part with searched settings
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one training is asked to do beyond the default."""
+
+    split: str = "temporal"
+    strategies: tuple[str, ...] = ()  # tried beside those of the default plan
+    budget_s: float | None = None  # time for tuning; None: default settings
+    studies: Path | None = None  # file that keeps the tuning trials
+    work: Path | None = None  # folder that keeps finished and unfinished nets until the end
+    watcher: Watcher | None = None  # of the nets
+
+    @property
+    def fitting(self) -> Fitting:
+        return Fitting(self.watcher, self.work)
 
 
 @dataclass(frozen=True)
@@ -40,114 +67,222 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Past windows to train on, then validation, then test."""
+class Evaluation:
+    """The report and what it took, for the final fit."""
 
-    past: tuple[Window, ...]
-    valid: Window
-    test: Window
-
-
-def windows(training: Training, split: Split, *, seed: int, progress: Progress) -> Windows:
-    """Fit every part as of each cut; nothing of a window is known to what is fitted before it."""
-    seen = training.interactions
-    cuts = [*(cut_time(seen, share) for share in PAST), split.valid_from]
-    past = []
-    for number, (start, end) in enumerate(pairwise(cuts)):
-        if start < end:
-            progress(f"past window {number + 1} of {len(PAST)}")
-            window = build(training, start, end, max_users=MAX_USERS, seed=seed + number)
-            past.extend([window] if len(window.users) else [])
-    progress("validation window")
-    valid = build(training, split.valid_from, split.test_from, max_users=None, seed=seed)
-    progress("test window")
-    test = build(training, split.test_from, training.at, max_users=None, seed=seed)
-    for name, window in (("validation", valid), ("test", test)):
-        if not len(window.users):
-            raise BadInput(
-                f"nobody with a past consumed anything new in the {name} window; "
-                "import events that span a longer time"
-            )
-    return Windows(tuple(past), valid, test)
+    report: Report
+    found: Windows
+    choice: Choice
 
 
-def choose(found: Windows, *, seed: int, progress: Progress) -> list[tuple[BlendSettings, float]]:
-    """(settings, validation NDCG@10), best first. Sees past windows and validation only."""
-    out = []
-    for settings in GRID:
-        blend = Blend(settings)
-        blend.fit(found.past, seed)
-        per_user = measured(found.valid, found.valid.ranking(blend.score(found.valid.features)))
-        out.append((settings, float(per_user.ndcg.mean())))
-        progress(f"blend {len(out)} of {len(GRID)}: validation NDCG@10 {out[-1][1]:.4f}")
-    return sorted(out, key=lambda pair: -pair[1])
+def unavailable() -> dict[str, str]:
+    """strategy -> the command that makes it available."""
+    commands = {name: missing(name) for name in STRATEGIES}
+    return {name: command for name, command in commands.items() if command is not None}
 
 
-def measured(window: Window, top: Rows) -> PerUser:
-    """Metrics of one ranking of one window."""
-    return measure(top, window.relevant)
-
-
-def report_on(
-    found: Windows, blend: Blend, valid_ndcg: float, n_items: int, seed: int
-) -> tuple[Line, ...]:
-    """The blend and every single strategy on test, measured once."""
-    test, rng = found.test, np.random.default_rng(seed)
-    ours = measured(test, test.ranking(blend.score(test.features)))
-    lines = [_line("blend", ours, valid_ndcg, n_items, None, rng)]
-    rest = []
-    for name, top in test.tops.items():
-        theirs = measured(test, top)
-        before = float(measured(found.valid, found.valid.tops[name]).ndcg.mean())
-        gap = difference(ours.ndcg, theirs.ndcg, rng)
-        rest.append(_line(SHOWN.get(name, name), theirs, before, n_items, gap, rng))
-    return (*lines, *sorted(rest, key=lambda line: -line.valid_ndcg))
-
-
-def _line(
-    name: str,
-    found: PerUser,
-    valid_ndcg: float,
-    n_items: int,
-    gap: Interval | None,
-    rng: np.random.Generator,
-) -> Line:
-    metrics: Mapping[str, Interval] = {key: bootstrap(getattr(found, key), rng) for key in METRICS}
-    return Line(name, metrics, found.coverage(n_items), valid_ndcg, gap)
+def extra_parts(strategies: Sequence[str], tuned: Sequence[Tuned]) -> dict[str, Part]:
+    """Parts to try beside the default plan: named strategies, and all that tuning changed."""
+    own = {part.strategy for part in DEFAULT.parts.values()}
+    out = {n: part_of(n, {}, n, proposes=True) for n in strategies if n not in own}
+    for found in tuned:
+        name = found.strategy + TUNED
+        if found.best > found.default and found.strategy != "content":
+            out[name] = part_of(found.strategy, found.settings, name, proposes=True)
+    return out
 
 
 def evaluate(
-    training: Training, *, seed: int, progress: Progress
-) -> tuple[Report, Windows, BlendSettings]:
-    """Choose on validation and measure once on test; also what that took, for the final fit."""
+    training: Training, *, seed: int, progress: Progress, options: Options | None = None
+) -> Evaluation:
+    """Tune, choose on validation and measure once on test."""
+    options = Options() if options is None else options
+    for name in options.strategies:
+        kind_of(name)  # unknown or not installed: say so before an hour of work
     began = time.monotonic()
-    split = temporal(training.interactions)
-    found = windows(training, split, seed=seed, progress=progress)
-    tried = choose(found, seed=seed, progress=progress)
-    settings, valid_ndcg = tried[0]
-    blend = Blend(settings)
-    blend.fit((*found.past, found.valid), seed)
-    n_items = training.interactions.n_items
-    report = Report(
-        lines=report_on(found, blend, valid_ndcg, n_items, seed),
+    cut = folds(training, options.split, seed)
+    tuned: tuple[Tuned, ...] = ()
+    if options.budget_s is not None:
+        own = dict.fromkeys(part.strategy for part in DEFAULT.parts.values())
+        names = tunable([*own, *options.strategies] if options.strategies else None)
+        tuned = tune(
+            cut,
+            names,
+            budget_s=options.budget_s,
+            seed=seed,
+            studies=options.studies,
+            data_hash=data_hash(training.interactions),
+            progress=progress,
+        )
+    extra = extra_parts([*options.strategies, *(t.strategy for t in tuned)], tuned)
+    plan = DEFAULT.with_parts(extra)
+    found = windows(cut, plan, seed=seed, fitting=options.fitting, progress=progress)
+    choice = choose(found, plan, extra, seed=seed, progress=progress)
+    report = _report(training, cut, found, choice, tuned, seed, began)
+    return Evaluation(report, found, choice)
+
+
+def train(
+    training: Training, *, seed: int, progress: Progress, options: Options | None = None
+) -> Trained:
+    """Evaluate, then fit what serves on all data, with all windows as lessons for the blend."""
+    options = Options() if options is None else options
+    done = evaluate(training, seed=seed, progress=progress, options=options)
+    progress("fitting what serves on everything")
+    blend = done.choice.fresh()
+    blend.fit((*done.found.lessons, done.found.valid, done.found.test), seed)
+    pipeline = Pipeline.fit(
+        training, blend, done.report.data_hash, seed=seed, fitting=options.fitting
+    )
+    if options.work is not None:
+        shutil.rmtree(options.work, ignore_errors=True)
+    return Trained(pipeline, done.report)
+
+
+def _report(
+    training: Training,
+    cut: Folds,
+    found: Windows,
+    choice: Choice,
+    tuned: Sequence[Tuned],
+    seed: int,
+    began: float,
+) -> Report:
+    """Test is looked at here, once: by what was chosen, and by every part beside it."""
+    blend = choice.fresh()
+    blend.fit((*found.lessons, found.valid), seed)
+    rng = np.random.default_rng(seed)
+    ours = measured(found.test, blend)
+    served = strategy_of(blend)
+    return Report(
+        lines=_lines(served, ours, choice, cut.test, found, rng),
         settings=blend.described(),
-        tried=tuple((str(s), score) for s, score in tried),
+        tried=choice.tried,
         seed=seed,
         data_hash=data_hash(training.interactions),
-        split_hash=split.hash,
-        n_events=(split.n_train, split.n_valid, split.n_test),
+        split_hash=cut.split.hash,
+        n_events=(cut.split.n_train, cut.split.n_valid, cut.split.n_test),
         n_people=(len(found.valid.users), len(found.test.users)),
-        n_items=n_items,
+        n_items=training.interactions.n_items,
         seconds=time.monotonic() - began,
+        split=cut.split.name,
+        parts=tuple(blend.plan.parts),
+        steps=_steps(served, ours, choice, found, rng),
+        segments=_segments(cut.valid, found, choice, rng),
+        tuned=tuple(tuned),
+        unavailable=unavailable(),
     )
-    return report, found, settings
 
 
-def train(training: Training, *, seed: int, progress: Progress) -> Trained:
-    """Evaluate, then fit what serves on all data, with all windows as lessons for the blend."""
-    report, found, settings = evaluate(training, seed=seed, progress=progress)
-    progress("fitting what serves on everything")
-    blend = Blend(settings)
-    blend.fit((*found.past, found.valid, found.test), seed)
-    pipeline = Pipeline.fit(training, blend, report.data_hash, seed=seed)
-    return Trained(pipeline, report)
+def _lines(
+    served: str,
+    ours: PerUser,
+    choice: Choice,
+    fold: Fold,
+    found: Windows,
+    rng: np.random.Generator,
+) -> tuple[Line, ...]:
+    """What serves and every single strategy on test."""
+    test = found.test
+    theirs = {n: measure(top, test.relevant) for n, top in test.tops.items() if n != served}
+    compared = compare(ours.ndcg, {name: p.ndcg for name, p in theirs.items()}, rng)
+    lists = {served: ours, **theirs}
+    beyond = _beyond(fold, test.users, {name: p.top for name, p in lists.items()})
+    n_items = fold.held.n_items
+    metrics = {name: _intervals(p, rng) for name, p in lists.items()}
+    first = Line(
+        served, metrics[served], ours.coverage(n_items), float(choice.valid.ndcg.mean()),
+        beyond=beyond[served],
+    )  # fmt: skip
+    rest = [
+        Line(
+            SHOWN.get(c.name, c.name),
+            metrics[c.name],
+            theirs[c.name].coverage(n_items),
+            float(measure(found.valid.tops[c.name], found.valid.relevant).ndcg.mean()),
+            c.gap,
+            c.p_holm,
+            beyond[c.name],
+        )
+        for c in compared
+    ]
+    return (first, *sorted(rest, key=lambda line: -line.valid_ndcg))
+
+
+def _intervals(found: PerUser, rng: np.random.Generator) -> dict[str, Interval]:
+    return {key: bootstrap(getattr(found, key), rng) for key in (*METRICS, *MORE_METRICS)}
+
+
+def _beyond(fold: Fold, users: Rows, tops: Mapping[str, Rows]) -> dict[str, dict[str, float]]:
+    """What the lists of each strategy are like besides accurate."""
+    seen = fold.past.interactions
+    histories = seen.histories(users)
+    pairs = np.unique(seen.users.astype(np.int64) * seen.n_items + seen.items)
+    people = np.bincount(pairs % seen.n_items, minlength=seen.n_items)
+    events = np.bincount(seen.items, minlength=seen.n_items)
+    tags = tag_shares(fold.past.catalogue.items)
+    content = fold.past.content
+    out: dict[str, dict[str, float]] = {}
+    for name, top in tops.items():
+        values = {
+            "novelty": float(np.nanmean(novelty(top, people, max(len(np.unique(seen.users)), 1)))),
+            "lift": popularity_lift(top, histories, events),
+        }
+        if content is not None:
+            values["diversity"] = _mean(diversity(top, content))
+        if tags.shape[1]:
+            values["miscalibration"] = _mean(miscalibration(top, histories, tags))
+        out[name] = {key: value for key, value in values.items() if np.isfinite(value)}
+    return out
+
+
+def _mean(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _steps(
+    served: str, ours: PerUser, choice: Choice, found: Windows, rng: np.random.Generator
+) -> tuple[Step, ...]:
+    """Popularity, the best single strategy as it comes, the best after tuning, what serves."""
+    views = [n for n in found.valid.tops if not n.startswith(POPULAR)]
+    plain = [n for n in views if not n.endswith(TUNED)]
+    recent = best_view(found.valid, [n for n in found.valid.tops if n.startswith(POPULAR + " ")])
+    wanted = [
+        ("popularity", POPULAR),
+        ("best recent popularity", recent),
+        ("best single, default settings", best_view(found.valid, plain)),
+    ]
+    if len(plain) < len(views):
+        wanted.append(("best single, tuned", best_view(found.valid, views)))
+    out = [
+        Step(
+            label,
+            name,
+            bootstrap(measure(found.valid.tops[name], found.valid.relevant).ndcg, rng),
+            bootstrap(measure(found.test.tops[name], found.test.relevant).ndcg, rng),
+        )
+        for label, name in wanted
+    ]
+    last = Step("what serves", served, bootstrap(choice.valid.ndcg, rng), bootstrap(ours.ndcg, rng))
+    return (*out, last)
+
+
+def _segments(
+    fold: Fold, found: Windows, choice: Choice, rng: np.random.Generator
+) -> tuple[SegmentLine, ...]:
+    """Who wins where on validation, what serves among them."""
+    seen, valid = fold.past.interactions, found.valid
+    first = np.full(seen.n_items, np.inf)
+    np.minimum.at(first, seen.items, seen.time)
+    scores = choice.blend.score(valid.columns(choice.blend.plan.names))
+    tops = {**valid.tops, strategy_of(choice.blend): valid.ranking(scores)}
+    return by_segment(
+        tops,
+        valid.relevant,
+        seen.histories(valid.users),
+        np.bincount(seen.items, minlength=seen.n_items),
+        first,
+        fold.past.at,
+        rng,
+    )

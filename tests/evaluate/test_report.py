@@ -10,7 +10,8 @@ import pytest
 from segue.core.errors import BadInput
 from segue.evaluate.compare import Interval, bootstrap, difference
 from segue.evaluate.metrics import METRICS
-from segue.evaluate.report import Line, Report, read_json, write_html, write_json
+from segue.evaluate.report import Line, Report, read_json, write_json
+from segue.evaluate.report_page import write_html
 
 
 def report() -> Report:

@@ -1,37 +1,73 @@
-"""The report of one training: as values, JSON and one HTML page that needs nothing else."""
+"""The report of one training, as values and as JSON; :mod:`report_page` draws it."""
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from segue.core.errors import BadInput
 from segue.evaluate.compare import Interval
-from segue.evaluate.metrics import METRICS
+from segue.evaluate.metrics import METRICS, MORE_METRICS
+from segue.evaluate.segments import SegmentLine
 
 
 @dataclass(frozen=True)
 class Line:
-    """One strategy on the test part. ``versus`` is the blend's NDCG@10 minus this one's."""
+    """One strategy on the test part. ``versus`` is what serves minus this one, in NDCG@10.
+
+    ``p_holm`` is the signed-rank test of that difference, corrected for all lines. ``beyond`` is
+    what a list is like besides accurate, by name of :data:`BEYOND`.
+    """
 
     name: str
-    metrics: Mapping[str, Interval]  # by key of METRICS
+    metrics: Mapping[str, Interval]  # by key of METRICS and MORE_METRICS
     coverage: float
     valid_ndcg: float
     versus: Interval | None = None
+    p_holm: float | None = None
+    beyond: Mapping[str, float] = field(default_factory=dict)
+
+
+BEYOND = {
+    "novelty": "novelty (bits)",
+    "diversity": "diversity",
+    "lift": "popularity lift",
+    "miscalibration": "miscalibration (nats)",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step from popularity to what serves. Chosen on validation, looked at once on test."""
+
+    label: str
+    name: str
+    valid: Interval
+    test: Interval
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What the search of one strategy found. Scores are mean NDCG@10 over the folds searched."""
+
+    strategy: str
+    settings: Mapping[str, Any]
+    default: float
+    best: float
+    trials: int
+    pruned: int
+    seconds: float
+    curve: tuple[float, ...]  # the best so far, after each finished trial
 
 
 @dataclass(frozen=True)
 class Report:
     """What was measured, on what, and how it was chosen."""
 
-    lines: tuple[Line, ...]  # the blend first, then the rest by validation NDCG@10
+    lines: tuple[Line, ...]  # what serves first, then the rest by validation NDCG@10
     settings: Mapping[str, Any]  # of the chosen blend
     tried: tuple[tuple[str, float], ...]  # (settings, validation NDCG@10)
     seed: int
@@ -41,12 +77,18 @@ class Report:
     n_people: tuple[int, int]  # measured on validation, on test
     n_items: int
     seconds: float
+    split: str = "temporal"
+    parts: tuple[str, ...] = ()  # of the plan that serves
+    steps: tuple[Step, ...] = ()
+    segments: tuple[SegmentLine, ...] = ()  # on validation
+    tuned: tuple[Tuned, ...] = ()
+    unavailable: Mapping[str, str] = field(default_factory=dict)  # strategy -> how to get it
 
     @property
     def headline(self) -> dict[str, float]:
-        """The blend's figures, flat, for a model's manifest."""
+        """The figures of what serves, flat, for a model's manifest."""
         first = self.lines[0]
-        out = {METRICS[key]: round(value.mean, 5) for key, value in first.metrics.items()}
+        out = {METRICS[key]: round(first.metrics[key].mean, 5) for key in METRICS}
         return {**out, "coverage": round(first.coverage, 5)}
 
     def as_dict(self) -> dict[str, Any]:
@@ -55,48 +97,124 @@ class Report:
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Report:
         """The inverse of :meth:`as_dict`, also after a round trip through JSON."""
-        lines = tuple(
-            Line(
-                name=line["name"],
-                metrics={key: Interval(**value) for key, value in line["metrics"].items()},
-                coverage=line["coverage"],
-                valid_ndcg=line["valid_ndcg"],
-                versus=None if line["versus"] is None else Interval(**line["versus"]),
-            )
-            for line in data["lines"]
-        )
-        rest = {key: value for key, value in data.items() if key != "lines"}
+        rest = dict(data)
+        rest["lines"] = tuple(_line(line) for line in data["lines"])
         rest["tried"] = tuple((str(name), float(value)) for name, value in data["tried"])
-        rest["n_events"] = tuple(data["n_events"])
-        rest["n_people"] = tuple(data["n_people"])
-        return Report(lines=lines, **rest)
+        rest["n_events"], rest["n_people"] = tuple(data["n_events"]), tuple(data["n_people"])
+        rest["parts"] = tuple(data["parts"])
+        rest["steps"] = tuple(
+            Step(s["label"], s["name"], Interval(**s["valid"]), Interval(**s["test"]))
+            for s in data["steps"]
+        )
+        rest["segments"] = tuple(_segment(line) for line in data["segments"])
+        rest["tuned"] = tuple(Tuned(**{**t, "curve": tuple(t["curve"])}) for t in data["tuned"])
+        return Report(**rest)
 
     def rows(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """(header, rows) of the table as text, for a terminal, Markdown or HTML."""
-        header = ("strategy", *METRICS.values(), "coverage", "valid NDCG@10", "blend minus it")
+        header = (
+            "strategy", *METRICS.values(), "coverage", "valid NDCG@10", "best minus it", "p (Holm)",
+        )  # fmt: skip
         out = []
         for line in self.lines:
-            cells = [f"{m.mean:.4f} ± {m.half_width:.4f}" for m in line.metrics.values()]
-            versus = line.versus
-            gap = (
-                ""
-                if versus is None
-                else f"{versus.mean:+.4f} [{versus.low:+.4f}, {versus.high:+.4f}]"
+            cells = [f"{m.mean:.4f} ± {m.half_width:.4f}" for m in _of(line, METRICS)]
+            gap = "" if line.versus is None else signed(line.versus)
+            p = "" if line.p_holm is None else f"{line.p_holm:.2g}"
+            out.append(
+                (line.name, *cells, f"{line.coverage:.3f}", f"{line.valid_ndcg:.4f}", gap, p)
             )
-            out.append((line.name, *cells, f"{line.coverage:.3f}", f"{line.valid_ndcg:.4f}", gap))
+        return header, out
+
+    def beyond_rows(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """(header, rows): the other measures of each strategy."""
+        keys = [key for key in BEYOND if any(key in line.beyond for line in self.lines)]
+        header = ("strategy", *MORE_METRICS.values(), *(BEYOND[key] for key in keys))
+        out = []
+        for line in self.lines:
+            more = [f"{m.mean:.4f}" for m in _of(line, MORE_METRICS)]
+            rest = [f"{line.beyond[k]:.3f}" if k in line.beyond else "" for k in keys]
+            out.append((line.name, *more, *rest))
+        return header, out
+
+    def step_rows(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """(header, rows): before and after."""
+        header = ("step", "strategy", "validation NDCG@10", "test NDCG@10")
+        cells: list[tuple[str, ...]] = [
+            (s.label, s.name, within(s.valid), within(s.test)) for s in self.steps
+        ]
+        return header, cells
+
+    def segment_rows(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """(header, rows): who wins where, on validation."""
+        header = ("segment", "people", "metric", "best", "runner-up", "difference", "winner")
+        out: list[tuple[str, ...]] = []
+        for s in self.segments:
+            best = f"{s.best} {s.means[s.best].mean:.4f}"
+            second = "" if s.runner_up is None else f"{s.runner_up} {s.means[s.runner_up].mean:.4f}"
+            gap = "" if s.gap is None else signed(s.gap)
+            winner = "no difference" if s.winner is None else s.winner
+            out.append((s.segment, f"{s.n_people:,}", s.metric, best, second, gap, winner))
+        return header, out
+
+    def tuned_rows(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """(header, rows): what tuning found."""
+        header = ("strategy", "default", "tuned", "trials", "pruned", "seconds", "settings")
+        out: list[tuple[str, ...]] = []
+        for t in self.tuned:
+            chosen = ", ".join(f"{k} {_short(v)}" for k, v in t.settings.items())
+            cells = (f"{t.default:.4f}", f"{t.best:.4f}", str(t.trials), str(t.pruned))
+            out.append((t.strategy, *cells, f"{t.seconds:.0f}", chosen))
         return header, out
 
     def summary(self) -> tuple[str, ...]:
         """Lines of text on data, split, choice and time."""
-        return (
+        lines = [
             f"test on {self.n_people[1]:,} people, validation on {self.n_people[0]:,}; "
             f"{self.n_items:,} items; full ranking over everything not seen",
             f"events: {self.n_events[0]:,} train, {self.n_events[1]:,} validation, "
-            f"{self.n_events[2]:,} test, split by time",
+            f"{self.n_events[2]:,} test; split {self.split}",
             f"seed {self.seed}, data {self.data_hash}, split {self.split_hash}",
-            f"blend chosen on validation only, of {len(self.tried)}: {self.settings}",
+            f"{self.lines[0].name} serves, made of {', '.join(self.parts)}",
+            f"chosen on validation only, of {len(self.tried)}: {self.settings}",
             f"{self.seconds:.0f} s; ± and brackets: 95 % bootstrap intervals over people",
-        )
+        ]
+        if self.unavailable:
+            commands = sorted(set(self.unavailable.values()))
+            names = ", ".join(self.unavailable)
+            lines.append(f"not tried, torch is not installed: {names} ({'; '.join(commands)})")
+        return tuple(lines)
+
+
+def signed(gap: Interval) -> str:
+    """A difference with its interval."""
+    return f"{gap.mean:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
+
+
+def within(found: Interval) -> str:
+    """A mean with its interval."""
+    return f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]"
+
+
+def _of(line: Line, names: Mapping[str, str]) -> list[Interval]:
+    return [line.metrics[key] for key in names if key in line.metrics]
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _interval(data: Mapping[str, Any] | None) -> Interval | None:
+    return None if data is None else Interval(**data)
+
+
+def _line(data: Mapping[str, Any]) -> Line:
+    metrics = {key: Interval(**value) for key, value in data["metrics"].items()}
+    return Line(**{**data, "metrics": metrics, "versus": _interval(data["versus"])})
+
+
+def _segment(data: Mapping[str, Any]) -> SegmentLine:
+    means = {name: Interval(**value) for name, value in data["means"].items()}
+    return SegmentLine(**{**data, "means": means, "gap": _interval(data["gap"])})
 
 
 def write_json(report: Report, path: Path) -> None:
@@ -113,49 +231,3 @@ def read_json(path: Path) -> Report:
         raise BadInput(
             f"{path.name}: not a report of this version ({error}); train again"
         ) from error
-
-
-def write_html(report: Report, path: Path) -> None:
-    """One page with the table and two plots inside."""
-    header, rows = report.rows()
-    head = "".join(f"<th>{html.escape(h)}</th>" for h in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows
-    )
-    text = "".join(f"<p>{html.escape(line)}</p>" for line in report.summary())
-    path.write_text(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>segue: report</title>"
-        "<meta name=viewport content='width=device-width'><style>"
-        "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem}"
-        "table{border-collapse:collapse;display:block;overflow-x:auto}"
-        "td,th{padding:.25rem .6rem;border-bottom:1px solid #ccc;text-align:right}"
-        "td,th{white-space:nowrap}"
-        "td:first-child,th:first-child{text-align:left}img{max-width:100%}"
-        "tr:first-child td{font-weight:600}</style>"
-        f"<h1>How good is the ranking?</h1>{text}"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"<img alt='NDCG@10 with intervals' src='data:image/png;base64,{_plot(report)}'>",
-        "utf-8",
-    )
-
-
-def _plot(report: Report) -> str:
-    """NDCG@10 with intervals, and accuracy against coverage; base64 PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 heavy
-    from matplotlib.figure import Figure  # noqa: PLC0415 heavy
-
-    figure = Figure(figsize=(11, max(3.0, 0.28 * len(report.lines) + 1)), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    lines = report.lines[::-1]
-    ndcg = [line.metrics["ndcg"] for line in lines]
-    spread = [[m.mean - m.low for m in ndcg], [m.high - m.mean for m in ndcg]]
-    colours = ["#777"] * (len(lines) - 1) + ["#c33"]
-    left.barh([line.name for line in lines], [m.mean for m in ndcg], xerr=spread, color=colours)
-    left.set_xlabel("NDCG@10 on test")
-    right.scatter([line.coverage for line in lines], [m.mean for m in ndcg], color=colours)
-    right.set_xlabel("coverage of the catalogue")
-    right.set_ylabel("NDCG@10 on test")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return base64.b64encode(buffer.getvalue()).decode()

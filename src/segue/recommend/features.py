@@ -11,6 +11,7 @@ import numpy as np
 from segue.core.protocols import Arrays, Strategy
 from segue.core.types import Bools, Doubles, Floats, Histories, Profile, Rows, Training
 from segue.recommend.content import Content
+from segue.recommend.fitting import Fitting
 from segue.recommend.groups import Groups
 from segue.recommend.matrix import ItemMatrix
 from segue.recommend.plan import CONTENT, DEFAULT, ITEM, POPULARITY, PROFILE, Plan
@@ -20,6 +21,7 @@ from segue.recommend.registry import make
 DAY_S = 86_400.0
 
 Base = dict[str, Floats]
+ALONE = Fitting()  # nobody watches, nothing is kept
 
 
 @runtime_checkable
@@ -27,13 +29,6 @@ class OverMatrix(Protocol):
     """A strategy whose scores are a history times an item matrix."""
 
     matrix: ItemMatrix
-
-
-@runtime_checkable
-class Continuing(Protocol):
-    """A strategy that goes on from its present state when more becomes known."""
-
-    def refit(self, training: Training) -> None: ...
 
 
 @dataclass
@@ -50,15 +45,13 @@ class Side:
     def __post_init__(self) -> None:
         self.parts = {n: make(p.strategy, **p.settings) for n, p in self.plan.parts.items()}
 
-    def fit(self, training: Training, earlier: Side | None = None) -> None:
-        """Fit every part; those that can go on from ``earlier`` (fitted as of an earlier time)."""
+    def fit(
+        self, training: Training, earlier: Side | None = None, fitting: Fitting = ALONE
+    ) -> None:
+        """Fit every part; nets that can go on from ``earlier`` (fitted as of an earlier time)."""
         for name, part in self.parts.items():
             before = None if earlier is None else earlier.parts.get(name)
-            if isinstance(part, Continuing) and before is not None:
-                part.restore({key: value.copy() for key, value in before.state().items()})
-                part.refit(training)
-            else:
-                part.fit(training)
+            fitting.fit(part, self.plan.parts[name].settings, training, before)
         self.groups.fit(training)
         seen, at = training.interactions, training.at
         n = seen.n_items

@@ -26,11 +26,17 @@ from segue.core.types import (
 from segue.recommend import candidates, explain
 from segue.recommend.blend import Blending
 from segue.recommend.bridge import Bridge
-from segue.recommend.features import Base, Side
+from segue.recommend.features import ALONE, Base, Side
+from segue.recommend.fitting import Fitting
 from segue.recommend.plan import ITEM
 from segue.recommend.windows import PER_SOURCE, singles
 
 CALIBRATION_USERS = 200
+
+
+def strategy_of(blend: Blending) -> str:
+    """What answers say that they come from."""
+    return str(blend.described().get("column", "blend"))
 
 
 @dataclass
@@ -46,7 +52,7 @@ class Pipeline:
     version: str
     # Blend score expected of an item from its content likeness alone: intercept, slope.
     cold: tuple[float, float] = (-1.0, 1.0)
-    strategy: str = "blend"
+    strategy: str = "blend"  # or the one column that serves alone
     warm: Bools = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -55,10 +61,17 @@ class Pipeline:
         self.warm[:n] = self.side.warm[:n]
 
     @staticmethod
-    def fit(training: Training, blend: Blending, data_hash: str, *, seed: int) -> Pipeline:
+    def fit(
+        training: Training,
+        blend: Blending,
+        data_hash: str,
+        *,
+        seed: int,
+        fitting: Fitting = ALONE,
+    ) -> Pipeline:
         """Fit the item side on everything before ``training.at``; the blend is already trained."""
         side = Side(blend.plan)
-        side.fit(training)
+        side.fit(training, fitting=fitting)
         bridge = Bridge(content=side.content)
         bridge.fit(training)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
@@ -70,6 +83,7 @@ class Pipeline:
             fitted_at=training.at,
             data_hash=data_hash,
             version=f"{data_hash[:8]}-{stamp}",
+            strategy=strategy_of(blend),
         )
         out.cold = out.calibrate(training, seed)
         return out
