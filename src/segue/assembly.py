@@ -7,6 +7,7 @@ import difflib
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -191,6 +192,16 @@ def report_of_champion(workspace: Workspace) -> Report:
     if champion is None:
         raise NotFound("no model yet; make one with: segue train")
     return read_json(workspace.models / f"{champion.path}.report.json")
+
+
+def report_page_of_champion(workspace: Workspace) -> Path:
+    """The page of that report."""
+    from segue.store import models
+
+    champion = models.champion(workspace.engine)
+    if champion is None:
+        raise NotFound("no model yet; make one with: segue train")
+    return workspace.models / f"{champion.path}.report.html"
 
 
 def load_champion(

@@ -9,10 +9,10 @@ import pytest
 
 from contracts.strategy_contract import DAY_S, N_ITEMS, StrategyContract, checkerboard, one
 from segue.core.errors import NotFound
-from segue.core.types import Interactions, Profile, Training
+from segue.core.types import Histories, Interactions, Profile, Training
 from segue.recommend.content import Content
 from segue.recommend.linear import Linear
-from segue.recommend.popular import Popular, PositionPopular
+from segue.recommend.popular import MomentPopular, Popular, PositionPopular
 from segue.recommend.registry import STRATEGIES, make
 from segue.recommend.sequence import Successors
 
@@ -29,6 +29,11 @@ class TestRecentPopular(StrategyContract):
 
 class TestPositionPopular(StrategyContract):
     strategy = "position popular"
+    personal = False
+
+
+class TestMomentPopular(StrategyContract):
+    strategy = "moment popular"
     personal = False
 
 
@@ -144,3 +149,17 @@ def test_content_without_any_vector_is_silent() -> None:
     strategy = Content()
     strategy.fit(replace(checkerboard(), content=None))
     assert (strategy.scores(one([0]), [Profile()], 0.0) == 0).all()
+
+
+def test_moments_tell_what_was_watched_when_the_person_was_there() -> None:
+    """Item 0 is all that happens in the first half, item 1 all of the second."""
+    rows = [(n % 7, 0 if n < 200 else 1, float(n)) for n in range(400)]
+    strategy = MomentPopular(moments=8, spread=0.0)
+    strategy.fit(events(rows, 7, N_ITEMS))
+    assert len(strategy.starts) == 8
+    early = Histories.of_one([5], [1.0], [20.0], N_ITEMS)
+    late = Histories.of_one([5], [1.0], [380.0], N_ITEMS)
+    assert strategy.scores(early, [Profile()], 400.0)[0, :2].tolist() == [1000, 0]
+    assert strategy.scores(late, [Profile()], 400.0)[0, :2].tolist() == [0, 1000]
+    # Nobody's moment is the latest.
+    assert strategy.scores(one([]), [Profile()], 400.0)[0, :2].tolist() == [0, 1000]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+    from rich.table import Table
 
     from segue.evaluate.report import Report
 
@@ -23,6 +25,38 @@ workspace_option = click.option(
     show_envvar=True, type=click.Path(path_type=Path), help="Folder of the workspace.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A time such as 90s, 10m, 1.5h; seconds without a unit."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(value).strip())
+        if found is None or float(found[1]) == 0:
+            self.fail(f"{value!r} is not a time; write it like 90s, 10m or 2h", param, ctx)
+        return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+DURATION = Duration()
+
+
+@contextmanager
+def steps(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """A callable for one line a step, on stderr, with the time since the start."""
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        if not quiet:
+            minutes, seconds = divmod(int(time.monotonic() - began), 60)
+            click.echo(f"[{minutes:d}:{seconds:02d}] {text}", err=True)
+
+    yield say
 
 
 class _Bar:
@@ -81,23 +115,63 @@ def progress_bar(unit: str, *, quiet: bool = False) -> Iterator[Tell]:
         bar.close()
 
 
+LINES = 12  # strategies of a report in a terminal
+
+
 def print_report(report: Report) -> None:
-    """The table of a report, in 80 columns, then what it means in words."""
-    from rich import box
+    """The tables of a report, in 80 columns, then what they mean in words."""
     from rich.console import Console
+
+    console = Console()
+    console.print(_accuracy(report))
+    if report.steps:
+        console.print(_steps(report))
+    if report.segments:
+        console.print(_segments(report))
+    for sentence in report.summary():
+        console.print(sentence, highlight=False)
+
+
+def _table(title: str) -> Table:
+    from rich import box
     from rich.table import Table
 
-    title = "Test part, measured once, full ranking"
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    return Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+
+
+def _accuracy(report: Report) -> Table:
+    from segue.evaluate.metrics import METRICS
+
+    table = _table("Test part, measured once, full ranking")
     table.add_column("strategy", no_wrap=True)
-    for name in ("NDCG@10", "Recall@20", "MAP@10", "HitRate@10", "coverage"):
+    for name in (*METRICS.values(), "coverage"):
         table.add_column(name, justify="right", no_wrap=True)
-    for line in report.lines:
-        ndcg, *rest = line.metrics.values()
+    for line in report.lines[:LINES]:
+        ndcg, *rest = (line.metrics[key] for key in METRICS)
         cells = [f"{ndcg.mean:.3f} ± {ndcg.half_width:.3f}", *(f"{m.mean:.3f}" for m in rest)]
         style = "bold" if line is report.lines[0] else None
         table.add_row(line.name, *cells, f"{line.coverage:.3f}", style=style)
-    console = Console()
-    console.print(table)
-    for sentence in report.summary():
-        console.print(sentence, highlight=False)
+    if len(report.lines) > LINES:
+        table.caption = f"the best {LINES} on validation of {len(report.lines)}; all in the report"
+    return table
+
+
+def _steps(report: Report) -> Table:
+    table = _table("Before and after (NDCG@10)")
+    for column in ("step", "strategy"):
+        table.add_column(column)
+    for column in ("validation", "test"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for step in report.steps:
+        cells = (f"{m.mean:.3f} ± {m.half_width:.3f}" for m in (step.valid, step.test))
+        table.add_row(step.label, step.name, *cells)
+    return table
+
+
+def _segments(report: Report) -> Table:
+    table = _table("Who wins where, on validation")
+    for column in ("segment", "people", "metric", "winner"):
+        table.add_column(column, justify="right" if column == "people" else "left")
+    for line in report.segments:
+        table.add_row(line.segment, f"{line.n_people:,}", line.metric, line.said)
+    return table

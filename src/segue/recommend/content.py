@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from segue.core.protocols import Arrays
+from segue.core.protocols import Arrays, Trial
 from segue.core.types import Bools, Floats, Histories, Profile, Rows, Training
 from segue.recommend.matrix import recency
 
@@ -109,6 +110,11 @@ class Content:
         parts = (self.vectors[rows] * shares[:, None]) @ self.vectors[wanted].T
         parts[:, items >= len(self.vectors)] = 0
         return np.where(owned[:, None], parts, 0).astype(np.float32)
+
+    @staticmethod
+    def suggest(trial: Trial) -> dict[str, Any]:
+        """The search space."""
+        return {"half_life": trial.suggest_float("half_life", 2.0, 200.0, log=True)}
 
     def state(self) -> Arrays:
         return {"vectors": self.vectors, "present": self.present, "mean": self.mean}

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
-from segue.core.protocols import Arrays
-from segue.core.types import Floats, Histories, Interactions, Profile, Rows, Training
+from segue.core.errors import BadSettings
+from segue.core.protocols import Arrays, Trial
+from segue.core.types import Doubles, Floats, Histories, Interactions, Profile, Rows, Training
+from segue.recommend.matrix import recency
 
 DAY_S = 86_400.0
+MOMENT_EVENTS = 50  # least events of a moment
+MOMENT_CELLS = 20_000_000  # of the table: 80 MB
 EDGES = (0, 5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 450)  # history lengths
 
 
@@ -40,12 +46,21 @@ class Popular:
     name: str = "popular"
     values: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32), repr=False)
 
+    def __post_init__(self) -> None:
+        if self.half_life_days is not None and self.half_life_days <= 0:
+            raise BadSettings(f"half_life_days must be > 0, got {self.half_life_days}")
+
     def fit(self, training: Training) -> None:
         self.values = decayed(training.interactions, training.at, self.half_life_days)
 
     def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
         row = widen(self.values, histories.n_items)
         return np.tile(row, (histories.n_users, 1))
+
+    @staticmethod
+    def suggest(trial: Trial) -> dict[str, Any]:
+        """The search space."""
+        return {"half_life_days": trial.suggest_float("half_life_days", 0.5, 400.0, log=True)}
 
     def state(self) -> Arrays:
         return {"values": self.values}
@@ -96,3 +111,68 @@ class PositionPopular:
 
     def restore(self, state: Arrays) -> None:
         self.table = np.asarray(state["table"], dtype=np.float32)
+
+
+@dataclass
+class MomentPopular:
+    """What many consumed around the times at which this person was active.
+
+    Time is cut into ``moments`` of equally many events each; a person's row is the mean over the
+    moments of their history, weighted by recency (``half_life`` in entries).
+    """
+
+    moments: int = 150
+    spread: float = 1.0  # standard deviation of the smoothing, in moments
+    half_life: float | None = None
+    name: str = "moment popular"
+    starts: Doubles = field(default_factory=lambda: np.zeros(0), repr=False)
+    table: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)
+
+    def __post_init__(self) -> None:
+        if self.moments < 1:
+            raise BadSettings(f"moments must be >= 1, got {self.moments}")
+        if self.spread < 0:
+            raise BadSettings(f"spread must be >= 0, got {self.spread}")
+
+    def fit(self, training: Training) -> None:
+        seen = training.interactions
+        seen = seen.where(seen.weight >= 0)
+        n = max(1, min(self.moments, len(seen) // MOMENT_EVENTS, MOMENT_CELLS // seen.n_items))
+        self.starts = seen.time[(np.arange(n) * len(seen)) // n] if len(seen) else np.zeros(1)
+        flat = self.moment(seen.time) * seen.n_items + seen.items
+        counts = np.bincount(flat, minlength=n * seen.n_items).reshape(n, -1).astype(np.float32)
+        if self.spread > 0:
+            counts = gaussian_filter1d(counts, self.spread, axis=0, mode="nearest")
+        total = counts.sum(axis=1, keepdims=True)
+        self.table = (counts * (1000 / np.maximum(total, 1))).astype(np.float32)
+
+    def moment(self, times: Doubles) -> Rows:
+        """(n,) which moment each time lies in; earlier and later ones in the first and last."""
+        return np.maximum(np.searchsorted(self.starts, times, side="right") - 1, 0)
+
+    def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
+        weights = np.abs(recency(histories, self.half_life)).astype(np.float64)
+        flat = histories.user_of * len(self.starts) + self.moment(histories.times)
+        size = histories.n_users * len(self.starts)
+        share = np.bincount(flat, weights, minlength=size).reshape(histories.n_users, -1)
+        total = share.sum(axis=1, keepdims=True)
+        empty = total[:, 0] == 0
+        share[empty, -1], total[empty] = 1, 1  # nobody's moment is the latest
+        shares = (share / total).astype(np.float32)
+        return widen(np.asarray(shares @ self.table), histories.n_items)
+
+    @staticmethod
+    def suggest(trial: Trial) -> dict[str, Any]:
+        """The search space."""
+        return {
+            "moments": trial.suggest_int("moments", 20, 600, log=True),
+            "spread": trial.suggest_float("spread", 0.0, 4.0),
+            "half_life": trial.suggest_categorical("half_life", [None, 3.0, 20.0]),
+        }
+
+    def state(self) -> Arrays:
+        return {"starts": self.starts, "table": self.table}
+
+    def restore(self, state: Arrays) -> None:
+        self.starts = np.asarray(state["starts"], dtype=np.float64)
+        self.table = np.ascontiguousarray(state["table"], dtype=np.float32)

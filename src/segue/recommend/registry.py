@@ -17,6 +17,7 @@ STRATEGIES: Mapping[str, str] = {
     "popular": "segue.recommend.popular:Popular",
     "recent popular": "segue.recommend.popular:RecentPopular",
     "position popular": "segue.recommend.popular:PositionPopular",
+    "moment popular": "segue.recommend.popular:MomentPopular",
     "neighbours": "segue.recommend.neighbours:Neighbours",
     "linear": "segue.recommend.linear:Linear",
     "als": "segue.recommend.als:Als",
@@ -61,3 +62,15 @@ def make_rater(name: str, /, **settings: Any) -> Rater:
     """A new rater; settings not given keep their defaults."""
     made: Rater = kind_of(name)(**settings)
     return made
+
+
+def described() -> list[dict[str, str]]:
+    """One row a strategy or rater: name, kind, state and the first line of its docstring."""
+    out = []
+    for kind, table in (("ranking", STRATEGIES), ("ratings", RATERS)):
+        for name in table:
+            install = missing(name)
+            about = "a net" if install else (kind_of(name).__doc__ or "").strip().split("\n")[0]
+            state = "available" if install is None else f"needs torch: {install}"
+            out.append({"name": name, "kind": kind, "state": state, "about": about})
+    return out
