@@ -1,0 +1,120 @@
+"""The blends: each adds up, survives its own text and learns what is planted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from segue.core.errors import BadInput, BadSettings
+from segue.recommend.blend import Blend, Blending, BlendSettings
+from segue.recommend.plain_blend import LinearBlend, LinearSettings, Single, SingleSettings
+from segue.recommend.plan import CONTENT, DEFAULT, Part, Plan, View, part_of
+from segue.recommend.windows import Window
+
+PLAN = DEFAULT.only(["neighbours"])
+GOOD, BAD = "neighbours", "trend"  # planted: the first raises a chance, the second lowers it
+
+
+def window(n_users: int = 60, each: int = 20, seed: int = 0) -> Window:
+    rng = np.random.default_rng(seed)
+    n = n_users * each
+    features = rng.normal(size=(n, len(PLAN.names))).astype(np.float32)
+    wish = features[:, PLAN.names.index(GOOD)] - features[:, PLAN.names.index(BAD)]
+    labels = wish + rng.gumbel(size=n) > 2
+    features[rng.random(n) < 0.1, PLAN.names.index("year")] = np.nan
+    items = np.tile(np.arange(each), n_users)
+    relevant = labels.reshape(n_users, each)
+    sizes = np.full(n_users, each)
+    return Window(np.arange(n_users), features, labels, sizes, items, relevant, {}, PLAN.names)
+
+
+BLENDS = {
+    "trees": lambda: Blend(BlendSettings(), PLAN),
+    "linear": lambda: LinearBlend(LinearSettings(), PLAN),
+    "single": lambda: Single(SingleSettings(GOOD), PLAN),
+}
+
+
+@pytest.fixture(params=BLENDS)
+def fitted(request: pytest.FixtureRequest) -> Blending:
+    made: Blending = BLENDS[request.param]()
+    made.fit([window()], seed=0)
+    return made
+
+
+def test_parts_add_up_to_the_score(fitted: Blending) -> None:
+    features = window(seed=1).features
+    np.testing.assert_allclose(
+        fitted.parts(features).sum(axis=1), fitted.score(features), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_texts_hold_everything(fitted: Blending) -> None:
+    again = type(fitted).of(fitted.texts(), fitted.settings, fitted.plan)  # type: ignore[attr-defined]
+    features = window(seed=1).features
+    np.testing.assert_array_equal(again.score(features), fitted.score(features))
+    assert again.described() == fitted.described()
+
+
+def test_what_is_wanted_comes_first(fitted: Blending) -> None:
+    fresh = window(seed=2)
+    scores = fitted.score(fresh.columns(PLAN.names)).reshape(fresh.relevant.shape)
+    first = fresh.relevant[np.arange(len(scores)), scores.argmax(axis=1)].mean()
+    assert first > 2 * fresh.relevant.mean()
+
+
+def test_a_rising_column_never_lowers_a_score(fitted: Blending) -> None:
+    features = window(seed=3).features
+    for name, rises in zip(PLAN.names, PLAN.rising, strict=True):
+        if rises:
+            more = features.copy()
+            more[:, PLAN.names.index(name)] += 1.5
+            assert (fitted.score(more) >= fitted.score(features) - 1e-9).all(), name
+
+
+def test_the_linear_blend_finds_the_planted_signs() -> None:
+    blend = LinearBlend(LinearSettings(l2=1e-4), PLAN)
+    blend.fit([window(n_users=400)], seed=0)
+    weights = dict(zip(PLAN.names, blend.weights, strict=True))
+    assert weights[GOOD] == max(weights.values())
+    assert weights[BAD] == min(weights.values())
+
+
+def test_lessons_without_anybody_are_refused() -> None:
+    empty = window()
+    empty.labels[:] = False
+    for made in (Blend(BlendSettings(), PLAN), LinearBlend(LinearSettings(), PLAN)):
+        with pytest.raises(BadInput, match="nobody came back"):
+            made.fit([empty], seed=0)
+
+
+def test_bad_settings_say_what_is_wrong() -> None:
+    with pytest.raises(BadSettings, match="l2 must be > 0"):
+        LinearSettings(l2=0)
+    with pytest.raises(BadSettings, match="'nope' is not in the plan"):
+        Single(SingleSettings("nope"), PLAN)
+
+
+def test_columns_are_found_by_name() -> None:
+    found = window().columns([BAD, GOOD])
+    np.testing.assert_array_equal(found[:, 1], window().features[:, PLAN.names.index(GOOD)])
+
+
+def test_a_plan_goes_through_json_and_refuses_what_cannot_be() -> None:
+    assert Plan.from_dict(DEFAULT.as_dict()) == DEFAULT
+    assert DEFAULT.sources[-1] == "popular 30d"
+    with pytest.raises(BadSettings, match="needs the part 'content'"):
+        Plan({"linear": DEFAULT.parts["linear"]})
+    with pytest.raises(BadSettings, match="twice: \\['year'\\]"):
+        DEFAULT.with_parts({"x": Part("linear", (View("year"),))})
+    with pytest.raises(BadSettings, match="'nope' is not known"):
+        Part("nope", (View("nope"),))
+
+
+def test_a_part_takes_the_memory_of_its_strategy() -> None:
+    part = part_of("neighbours", {"k": 5}, "near", proposes=True)
+    assert part.views == (View("near", 60.0, proposes=True),)
+    assert part.settings == {"k": 5, "half_life": None}
+    other = part_of(CONTENT, {}, "c", proposes=False)
+    assert other.views == (View("c"),)
+    assert "half_life" not in other.settings
