@@ -25,6 +25,8 @@ STRATEGIES: Mapping[str, str] = {
     "successors": "segue.recommend.sequence:Successors",
     "content": "segue.recommend.content:Content",
     "bridge": "segue.recommend.bridge:Bridge",
+    "attention": "segue.recommend.deep.attention:Attention",
+    "cold": "segue.recommend.cold:Cold",
 }
 
 RATERS: Mapping[str, str] = {}
