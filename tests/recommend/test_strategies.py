@@ -41,6 +41,26 @@ class TestNeighbours(StrategyContract):
     strategy = "neighbours"
 
 
+class TestNeighboursInTime(StrategyContract):
+    strategy = "neighbours in time"
+
+
+class TestBm25(StrategyContract):
+    strategy = "bm25"
+
+
+class TestPeople(StrategyContract):
+    strategy = "people"
+
+
+class TestWalk(StrategyContract):
+    strategy = "walk"
+
+
+class TestSlim(StrategyContract):
+    strategy = "slim"
+
+
 class TestLinear(StrategyContract):
     strategy = "linear"
 
@@ -102,7 +122,7 @@ def test_position_popularity_knows_how_far_a_person_is() -> None:
 
 def test_linear_is_the_closed_form_of_ridge_without_the_diagonal() -> None:
     training = checkerboard()
-    strategy = Linear(ridge=5.0, half_life=None)
+    strategy = Linear(ridge=5.0, half_life=None, dropout=0.0)
     strategy.fit(training)
     x = np.zeros((60, N_ITEMS))
     x[training.interactions.users, training.interactions.items] = 1

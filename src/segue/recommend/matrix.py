@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,9 +10,18 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from segue.core.types import Floats, Histories, Interactions, Rows
+from segue.core.types import Doubles, Floats, Histories, Interactions, Rows, Training
+from segue.recommend import counts
+from segue.recommend.counts import Ints, Pairs
 
-MAX_ITEMS = 6_000  # a dense float32 matrix of 144 MB; rarer items are reached through content
+# A dense float32 matrix of up to so many items takes 256 MB; beyond it each keeps its strongest
+# cells only (CSR), and memory grows with the items, not with their square. No item is dropped.
+DENSE_ITEMS = 8_000
+SPARSE_CELLS = 300  # an item: 2.4 kB
+GRAM_CELLS = 500  # an item, while regressions on neighbours are fitted: 4 kB
+DAY_S = 86_400.0
+
+Values = Any  # (m, m) float32: an array, or a CSR matrix with sorted columns
 
 
 def recency(histories: Histories, half_life: float | None) -> Floats:
@@ -28,11 +37,29 @@ def powers(half_life: float, n: int) -> Floats:
     return (0.5 ** (np.arange(n) / half_life)).astype(np.float32)
 
 
-def known_items(interactions: Interactions, limit: int = MAX_ITEMS) -> Rows:
-    """Rows of the ``limit`` most consumed items that anyone consumed, ascending."""
-    counts = np.bincount(interactions.items[interactions.weight >= 0], minlength=1)
-    order = np.argsort(-counts, kind="stable")[:limit]
-    return np.sort(order[counts[order] > 0]).astype(np.intp)
+def known_items(interactions: Interactions, limit: int | None = None) -> Rows:
+    """Rows of the ``limit`` most consumed items (None: all that anyone consumed), ascending."""
+    taken = np.bincount(interactions.items[interactions.weight >= 0], minlength=1)
+    order = np.argsort(-taken, kind="stable")[:limit]
+    return np.sort(order[taken[order] > 0]).astype(np.intp)
+
+
+def lookup(items: Rows) -> Rows:
+    """(last + 2,) where each item row stands in ``items`` (ascending), -1 where it does not."""
+    size = int(items[-1]) + 1 if len(items) else 0
+    out = np.full(size + 1, -1, dtype=np.intp)  # the last cell answers for all later rows
+    out[items] = np.arange(len(items))
+    return out
+
+
+def freshness(training: Training, half_life_days: float | None) -> Doubles:
+    """(n_users,) in (0, 1]: halved every so many days since a person's last event; None: 1."""
+    seen = training.interactions
+    if half_life_days is None:
+        return np.ones(seen.n_users)
+    last = np.full(seen.n_users, training.at)
+    last[seen.users] = seen.time  # in time order: the last event stays
+    return np.asarray(0.5 ** ((training.at - last) / DAY_S / half_life_days))
 
 
 @dataclass(frozen=True)
@@ -40,14 +67,16 @@ class ItemMatrix:
     """``values[a, b]``: what a history entry on ``items[a]`` adds to the score of ``items[b]``."""
 
     items: Rows  # (m,) ascending
-    values: Floats  # (m, m)
+    values: Values  # (m, m)
+
+    @property
+    def dense(self) -> bool:
+        """Whether every cell is held, not only the strongest of each item."""
+        return isinstance(self.values, np.ndarray)
 
     @cached_property
     def _lookup(self) -> Rows:
-        size = int(self.items[-1]) + 1 if len(self.items) else 0
-        out = np.full(size + 1, -1, dtype=np.intp)  # the last cell answers for all later rows
-        out[self.items] = np.arange(len(self.items))
-        return out
+        return lookup(self.items)
 
     def positions(self, rows: Rows) -> Rows:
         """(n,) where each item stands in the matrix; -1 when it has no history."""
@@ -60,26 +89,26 @@ class ItemMatrix:
         wanted: Rows | None = None,
     ) -> Floats:
         """(n_half_lives, n_users, n_items) float32, or (…, len(wanted)); 0 without history."""
-        if histories.n_users == 1:
+        if histories.n_users == 1 and self.dense:
             return self._memories_of_one(histories, half_lives, wanted)
         at = self.positions(histories.items)
         kept = at >= 0
-        ends = np.concatenate([[0], np.cumsum(kept)])[histories.indptr]
-        count, users = int(ends[-1]), histories.n_users
-        weights = np.concatenate([recency(histories, h)[kept] for h in half_lives])
-        starts = (ends[None, :-1] + np.arange(len(half_lives))[:, None] * count).ravel()
-        stacked = sp.csr_matrix(
-            (weights, np.tile(at[kept], len(half_lives)), np.append(starts, len(weights))),
-            shape=(len(half_lives) * users, len(self.items)),
-        )
-        if wanted is None:
-            out = np.zeros((len(half_lives), users, histories.n_items), dtype=np.float32)
-            out[:, :, self.items] = (stacked @ self.values).reshape(len(half_lives), users, -1)
-            return out
-        columns = self.positions(wanted)
-        block = np.ascontiguousarray(self.values[:, columns[columns >= 0]])
-        out = np.zeros((len(half_lives), users, len(wanted)), dtype=np.float32)
-        out[:, :, columns >= 0] = (stacked @ block).reshape(len(half_lives), users, -1)
+        ends = np.concatenate([[0], np.cumsum(kept)])[histories.indptr].astype(np.intp)
+        values, size = self.values, histories.n_items
+        places = self.items  # columns of the answer that the matrix knows
+        if wanted is not None:
+            columns, size = self.positions(wanted), len(wanted)
+            places = np.flatnonzero(columns >= 0)
+            values = values[:, columns[places]]
+        out = np.zeros((len(half_lives), histories.n_users, size), dtype=np.float32)
+        for memory, half_life in zip(out, half_lives, strict=True):
+            weights = recency(histories, half_life)[kept].astype(np.float32)
+            if len(places) == size:
+                product(ends, at[kept], weights, values, memory)
+                continue
+            some = np.zeros((histories.n_users, len(places)), dtype=np.float32)
+            product(ends, at[kept], weights, values, some)
+            memory[:, places] = some
         return out
 
     def _memories_of_one(
@@ -108,20 +137,42 @@ class ItemMatrix:
         rows, columns = self.positions(given), self.positions(wanted)
         if not len(self.items):
             return np.zeros((len(rows), len(columns)), dtype=np.float32)
-        cells = self.values[np.maximum(rows, 0)[:, None], np.maximum(columns, 0)[None, :]]
+        safe_rows, safe_columns = np.maximum(rows, 0), np.maximum(columns, 0)
+        if self.dense:
+            cells: Floats = self.values[safe_rows[:, None], safe_columns[None, :]]
+        else:
+            distinct, where = np.unique(safe_columns, return_inverse=True)
+            cells = self.values[safe_rows][:, distinct].toarray()[:, where]
         cells[rows < 0] = 0
         cells[:, columns < 0] = 0
         return cells
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
-        return {"items": self.items, "values": self.values}
+        if self.dense:
+            return {"items": self.items, "values": self.values}
+        return {
+            "items": self.items,
+            "row_ptr": self.values.indptr.astype(np.int64),
+            "columns": self.values.indices.astype(np.int32),
+            "cells": self.values.data.astype(np.float32),
+        }
 
     @staticmethod
     def of(state: Mapping[str, np.ndarray[Any, Any]]) -> ItemMatrix:
-        return ItemMatrix(
-            np.ascontiguousarray(state["items"], dtype=np.intp),
-            np.ascontiguousarray(state["values"], dtype=np.float32),
-        )
+        items = np.ascontiguousarray(state["items"], dtype=np.intp)
+        if "values" in state:
+            return ItemMatrix(items, np.ascontiguousarray(state["values"], dtype=np.float32))
+        parts = (state["cells"], state["columns"], state["row_ptr"])
+        return ItemMatrix(items, sp.csr_matrix(parts, shape=(len(items), len(items))))
+
+
+def product(ends: Rows, at: Rows, weights: Floats, values: Values, out: Floats) -> None:
+    """Add each history's weighted rows of ``values`` to its row of ``out``, in place."""
+    if isinstance(values, np.ndarray):
+        counts.dense_product(ends, at, weights, values, out)
+        return
+    row_ptr, columns = values.indptr.astype(np.intp), values.indices.astype(np.int32)
+    counts.sparse_product(ends, at, weights, row_ptr, columns, values.data, out)
 
 
 EMPTY = ItemMatrix(np.zeros(0, dtype=np.intp), np.zeros((0, 0), dtype=np.float32))
@@ -129,10 +180,8 @@ EMPTY = ItemMatrix(np.zeros(0, dtype=np.intp), np.zeros((0, 0), dtype=np.float32
 
 def consumption(interactions: Interactions, items: Rows) -> sp.csr_matrix:
     """(n_users, m) 1 where a user consumed an item (weight >= 0), as float32."""
-    size = int(max(interactions.n_items, items[-1] + 1 if len(items) else 0))
-    lookup = np.full(size, -1, dtype=np.intp)
-    lookup[items] = np.arange(len(items))
-    at = lookup[interactions.items]
+    where = lookup(items)
+    at = where[np.minimum(interactions.items, len(where) - 1)]
     kept = (at >= 0) & (interactions.weight >= 0)
     matrix = sp.csr_matrix(
         (np.ones(int(kept.sum()), np.float32), (interactions.users[kept], at[kept])),
@@ -140,3 +189,129 @@ def consumption(interactions: Interactions, items: Rows) -> sp.csr_matrix:
     )
     matrix.data[:] = 1  # a repeated play is one consumption
     return matrix
+
+
+def placed(interactions: Interactions, items: Rows) -> sp.csr_matrix:
+    """(n_users, m) like :func:`consumption`, but a cell is the rank in its history (0: oldest)."""
+    histories = interactions.histories()
+    where = lookup(items)
+    at = where[np.minimum(histories.items, len(where) - 1)]
+    user = histories.user_of
+    rank = np.arange(len(at), dtype=np.float64) - histories.indptr[user]
+    kept = (at >= 0) & (histories.weights >= 0)
+    shape = (interactions.n_users, len(items))
+    return sp.csr_matrix((rank[kept], (user[kept], at[kept])), shape=shape)
+
+
+def nearest(
+    pairs: Pairs,
+    user_weights: Doubles,
+    scale: Callable[[Floats, int, int], None],
+    k: int,
+    dense_items: int,
+) -> Values:
+    """Values of an :class:`ItemMatrix`: the ``k`` strongest history items of each candidate.
+
+    ``scale(block, first, last)`` turns rows ``first:last`` of the gram matrix, in place, into the
+    strengths (candidate, history item). Beyond ``dense_items`` at most SPARSE_CELLS are kept.
+    """
+    m = pairs.n_items
+    if m <= dense_items:
+        square = pairs.gram(user_weights)
+        for first, last in counts.blocks(m):
+            _scaled(square[first:last], scale, first, last)
+            _cut(square[first:last], k)
+        counts.flip(square)
+        return square
+    found = []
+    for first, last in counts.blocks(m):
+        block = pairs.rows(user_weights, first, last)
+        _scaled(block, scale, first, last)
+        found.append(strongest(block, min(k, SPARSE_CELLS)))
+    return by_given(sp.vstack(found, format="csr"))
+
+
+def by_given(by_candidate: sp.csr_matrix) -> sp.csr_matrix:
+    """Values of an :class:`ItemMatrix` from rows (candidate, history item)."""
+    values = by_candidate.tocsc().T  # a CSC matrix read the other way is CSR
+    values.sort_indices()
+    return values
+
+
+@dataclass(frozen=True)
+class StrongGram:
+    """The strongest cells of the gram matrix of consumption, and each item's most alike items."""
+
+    chosen: Ints  # (m, n) other items, most alike by cosine; ascending
+    row_ptr: Rows  # (m + 1,) of the cells, CSR
+    columns: Ints
+    cells: Floats
+    chance: Floats  # (m,): chance[a] * chance[b] people are expected to share a and b
+
+    @property
+    def parts(self) -> tuple[Ints, Rows, Ints, Floats, Floats]:
+        return self.chosen, self.row_ptr, self.columns, self.cells, self.chance
+
+    @staticmethod
+    def of(pairs: Pairs, near: int, *, whole: bool = False) -> StrongGram:
+        """``near`` items of each (fewer in a small catalogue); ``whole`` keeps every cell."""
+        m, people = pairs.n_items, len(pairs.indptr) - 1
+        near = max(min(near, m - 1), 0)
+        norm = np.sqrt(pairs.counts).astype(np.float32)
+        kept, chosen = [sp.csr_matrix((0, m), dtype=np.float32)], np.zeros((m, near), np.int32)
+        for first, last in counts.blocks(m):
+            gram = pairs.rows(np.ones(people), first, last)
+            cosine = gram / norm
+            cosine[np.arange(last - first), np.arange(first, last)] = -1
+            order = np.argpartition(-cosine, max(near - 1, 0), axis=1)[:, :near] if near else None
+            if order is not None:
+                chosen[first:last] = np.sort(order, axis=1)
+            kept.append(sp.csr_matrix(gram) if whole else _own_and_strongest(gram, cosine, first))
+        cells = sp.vstack(kept, format="csr")
+        chance = pairs.counts / np.sqrt(max(people, 1))
+        return StrongGram(
+            chosen=chosen,
+            row_ptr=cells.indptr.astype(np.intp),
+            columns=cells.indices.astype(np.int32),
+            cells=cells.data.astype(np.float32),
+            chance=(np.zeros(m) if whole else chance).astype(np.float32),
+        )
+
+
+def _own_and_strongest(gram: Floats, cosine: Floats, first: int) -> sp.csr_matrix:
+    """(n, m) CSR of the GRAM_CELLS cells of each row highest by cosine, and its diagonal one."""
+    rows = np.arange(len(gram))
+    cosine[rows, rows + first] = 2
+    k = min(GRAM_CELLS, gram.shape[1])
+    columns = np.sort(np.argpartition(-cosine, k - 1, axis=1)[:, :k], axis=1)
+    cells = np.take_along_axis(gram, columns, axis=1)
+    ends = np.arange(0, len(gram) * k + 1, k)
+    return sp.csr_matrix((cells.ravel(), columns.ravel().astype(np.int32), ends), gram.shape)
+
+
+def _scaled(
+    block: Floats, scale: Callable[[Floats, int, int], None], first: int, last: int
+) -> None:
+    scale(block, first, last)
+    block[np.arange(last - first), np.arange(first, last)] = 0
+
+
+def _cut(block: Floats, k: int) -> None:
+    """Set all but the ``k`` highest of each row to 0, in place; ties at the end stay."""
+    if block.shape[1] > k:
+        floor = np.partition(block, -k, axis=1)[:, -k]
+        block[block < floor[:, None]] = 0
+
+
+def strongest(block: Floats, k: int) -> sp.csr_matrix:
+    """(n, m) CSR of the ``k`` highest positive cells of each row."""
+    n, m = block.shape
+    k = min(k, m)
+    columns = np.sort(np.argpartition(block, m - k, axis=1)[:, m - k :], axis=1)
+    cells = np.take_along_axis(block, columns, axis=1)
+    out = sp.csr_matrix(
+        (cells.ravel(), columns.ravel().astype(np.int32), np.arange(0, n * k + 1, k)), shape=(n, m)
+    )
+    out.data[out.data < 0] = 0
+    out.eliminate_zeros()
+    return out

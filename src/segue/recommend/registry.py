@@ -19,6 +19,11 @@ STRATEGIES: Mapping[str, str] = {
     "position popular": "segue.recommend.popular:PositionPopular",
     "moment popular": "segue.recommend.popular:MomentPopular",
     "neighbours": "segue.recommend.neighbours:Neighbours",
+    "neighbours in time": "segue.recommend.neighbours:NeighboursInTime",
+    "bm25": "segue.recommend.neighbours:Bm25",
+    "people": "segue.recommend.people:People",
+    "walk": "segue.recommend.walk:Walk",
+    "slim": "segue.recommend.slim:Slim",
     "linear": "segue.recommend.linear:Linear",
     "als": "segue.recommend.als:Als",
     "bpr": "segue.recommend.bpr:Bpr",
@@ -27,6 +32,7 @@ STRATEGIES: Mapping[str, str] = {
     "bridge": "segue.recommend.bridge:Bridge",
     "attention": "segue.recommend.deep.attention:Attention",
     "cold": "segue.recommend.cold:Cold",
+    "multitask": "segue.recommend.deep.multitask:Multitask",
 }
 
 RATERS: Mapping[str, str] = {}

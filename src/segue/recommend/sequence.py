@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from segue.core.protocols import Arrays
-from segue.core.types import Floats, Histories, Profile, Rows, Training
-from segue.recommend.matrix import EMPTY, ItemMatrix, known_items
-
-DAY_S = 86_400.0
+from segue.core.errors import BadInput
+from segue.core.protocols import Arrays, Trial
+from segue.core.types import Doubles, Floats, Histories, Interactions, Profile, Rows, Training
+from segue.recommend.counts import Pairs, blocks, follow
+from segue.recommend.matrix import (
+    DAY_S,
+    DENSE_ITEMS,
+    EMPTY,
+    SPARSE_CELLS,
+    ItemMatrix,
+    known_items,
+    lookup,
+    strongest,
+)
 
 
 @dataclass
@@ -23,32 +33,52 @@ class Successors:
     shrink: float = 20.0
     half_life: float | None = 3.0
     window_days: float | None = None
+    dense_items: int = DENSE_ITEMS
     name: str = "successors"
     matrix: ItemMatrix = field(default=EMPTY, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.reach < 1:
+            raise BadInput(f"reach must be >= 1, got {self.reach}")
+        if self.shrink <= 0:
+            raise BadInput(f"shrink must be > 0, got {self.shrink}")
+        for name in ("half_life", "window_days"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise BadInput(f"{name} must be > 0 (or None: no limit), got {value}")
+
+    @staticmethod
+    def suggest(trial: Trial) -> dict[str, Any]:
+        return {
+            "reach": trial.suggest_int("reach", 1, 30, log=True),
+            "shrink": trial.suggest_float("shrink", 1.0, 300.0, log=True),
+            "half_life": trial.suggest_float("half_life", 1.0, 60.0, log=True),
+            "window_days": trial.suggest_categorical("window_days", [None, 30.0, 120.0]),
+        }
 
     def fit(self, training: Training) -> None:
         seen = training.interactions
         if self.window_days is not None:
             seen = seen.between(training.at - self.window_days * DAY_S, training.at)
         items = known_items(seen)
-        histories = seen.histories()
-        lookup = np.full(seen.n_items, -1, dtype=np.intp)
-        lookup[items] = np.arange(len(items))
-        at, user = lookup[histories.items], histories.user_of
-        kept = (at >= 0) & (histories.weights >= 0)
-        at, user = at[kept], user[kept]
-        counts = sp.csr_matrix((len(items), len(items)), dtype=np.float32)
-        for lag in range(1, self.reach + 1):
-            same = user[:-lag] == user[lag:]
-            pairs = (at[:-lag][same], at[lag:][same])
-            ones = np.full(len(pairs[0]), 1 / lag, dtype=np.float32)
-            counts = counts + sp.csr_matrix((ones, pairs), shape=counts.shape)
-        out = np.asarray(counts.sum(axis=1)).ravel() + self.shrink
-        into = np.asarray(counts.sum(axis=0)).ravel() + self.shrink
-        dense = np.asarray(counts.todense(), dtype=np.float32)
-        dense /= np.sqrt(out)[:, None] * np.sqrt(into)[None, :]
-        np.fill_diagonal(dense, 0)
-        self.matrix = ItemMatrix(items, dense)
+        pairs = ordered_pairs(seen, items)
+        out, into = _totals(pairs, self.reach)
+        leaving = np.sqrt(out + self.shrink).astype(np.float32)
+        entering = np.sqrt(into + self.shrink).astype(np.float32)
+        found = []
+        m = len(items)
+        values = np.zeros((m, m) if m <= self.dense_items else (0, 0), dtype=np.float32)
+        sides = (pairs.indptr, pairs.items, pairs.user_of, pairs.item_ptr, pairs.entries)
+        for first, last in blocks(m):
+            block = np.zeros((last - first, m), dtype=np.float32)
+            follow(*sides, self.reach, first, block)
+            block /= leaving[first:last, None] * entering
+            block[np.arange(last - first), np.arange(first, last)] = 0
+            if m <= self.dense_items:
+                values[first:last] = block
+            else:
+                found.append(strongest(block, SPARSE_CELLS))
+        self.matrix = ItemMatrix(items, sp.vstack(found, format="csr") if found else values)
 
     def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
         return self.matrix.scores(histories, self.half_life)
@@ -61,3 +91,32 @@ class Successors:
 
     def restore(self, state: Arrays) -> None:
         self.matrix = ItemMatrix.of(state)
+
+
+def ordered_pairs(seen: Interactions, items: Rows) -> Pairs:
+    """The entries of every history in the order of consumption, and each item's among them."""
+    histories = seen.histories()
+    where = lookup(items)
+    at, user = where[np.minimum(histories.items, len(where) - 1)], histories.user_of
+    kept = (at >= 0) & (histories.weights >= 0)
+    at, user = at[kept], user[kept]
+    order = np.argsort(at, kind="stable")
+    counts = np.bincount(user, minlength=histories.n_users)
+    return Pairs(
+        indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.intp),
+        items=at.astype(np.int32),
+        user_of=user.astype(np.int32),
+        item_ptr=np.searchsorted(at[order], np.arange(len(items) + 1)).astype(np.intp),
+        entries=order.astype(np.intp),
+    )
+
+
+def _totals(pairs: Pairs, reach: int) -> tuple[Doubles, Doubles]:
+    """(m,) each: what all successors of an item count, and all its predecessors."""
+    m = pairs.n_items
+    out, into = np.zeros(m), np.zeros(m)
+    for lag in range(1, reach + 1):
+        same = pairs.user_of[:-lag] == pairs.user_of[lag:]
+        out += np.bincount(pairs.items[:-lag][same], minlength=m) / lag
+        into += np.bincount(pairs.items[lag:][same], minlength=m) / lag
+    return out, into

@@ -1,0 +1,266 @@
+"""Who consumed what together: item-item counts and history products, compiled.
+
+Every kernel works on blocks of rows, so that a catalogue of any size is counted in bounded memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from segue.core.types import Doubles, Floats, Rows
+
+Ints = npt.NDArray[np.int32]
+F = TypeVar("F", bound=Callable[..., Any])
+
+BLOCK_CELLS = 4_000_000  # cells of a block of rows: 16 MB of float32
+TILE = 128  # columns that a history product sums at once: they stay in the first cache
+
+
+def compiled(function: F) -> F:
+    """The function as machine code that releases the GIL, kept on disk where a place is found."""
+    made: Any
+    try:
+        made = numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # neither the package nor the user's cache folder can be written to
+        made = numba.njit(nogil=True)(function)
+    return cast("F", made)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """One consumption matrix from both sides, and the ranks of its entries in their histories.
+
+    ``decay[gap]`` is what a pair whose ranks differ by ``gap`` counts (the last for all beyond).
+    """
+
+    indptr: Rows  # (n_users + 1,)
+    items: Ints  # (nnz,) ascending within a user
+    user_of: Ints  # (nnz,)
+    item_ptr: Rows  # (m + 1,)
+    entries: Rows  # (nnz,) entry numbers, grouped by item
+    ranks: Ints | None = None  # (nnz,)
+    decay: Floats | None = None
+
+    @staticmethod
+    def of(x: sp.csr_matrix) -> Pairs:
+        """Pairs of (n_users, m) consumption; sorts the indices of ``x`` in place."""
+        x.sort_indices()
+        numbered = sp.csr_matrix((np.arange(x.nnz), x.indices, x.indptr), shape=x.shape).tocsc()
+        users = np.repeat(np.arange(x.shape[0], dtype=np.int32), np.diff(x.indptr))
+        return Pairs(
+            indptr=x.indptr.astype(np.intp),
+            items=x.indices.astype(np.int32),
+            user_of=users,
+            item_ptr=numbered.indptr.astype(np.intp),
+            entries=numbered.data.astype(np.intp),
+        )
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_ptr) - 1
+
+    @property
+    def lengths(self) -> Doubles:
+        """(n_users,) items of each user."""
+        return np.diff(self.indptr).astype(np.float64)
+
+    @property
+    def counts(self) -> Doubles:
+        """(m,) users of each item."""
+        return np.diff(self.item_ptr).astype(np.float64)
+
+    def sums(self, user_weights: Doubles) -> Doubles:
+        """(m,) the diagonal of the gram matrix: summed weights of each item's users."""
+        total = np.bincount(self.items, user_weights[self.user_of], minlength=self.n_items)
+        return total.astype(np.float64)
+
+    def rows(self, user_weights: Doubles, first: int, last: int) -> Floats:
+        """(last - first, m) float32: rows of the gram matrix, sum of w_u over common users u."""
+        out = np.zeros((last - first, self.n_items), dtype=np.float32)
+        self._count(user_weights, first, False, out)
+        return out
+
+    def gram(self, user_weights: Doubles) -> Floats:
+        """(m, m) float32, symmetric: all rows of the gram matrix."""
+        out = np.zeros((self.n_items, self.n_items), dtype=np.float32)
+        self._count(user_weights, 0, True, out)
+        mirror(out)
+        return out
+
+    def _count(self, user_weights: Doubles, first: int, upper: bool, out: Floats) -> None:
+        sides = (self.indptr, self.items, self.user_of, self.item_ptr, self.entries)
+        weights = user_weights.astype(np.float32)
+        if self.decay is None or self.ranks is None:
+            _count(*sides, weights, first, upper, out)
+        else:
+            _count_near(*sides, weights, self.ranks, self.decay, first, upper, out)
+
+
+def blocks(n_items: int) -> Iterator[tuple[int, int]]:
+    """(first, last) of the blocks of rows that a (n_items, n_items) matrix is made in."""
+    step = max(1, BLOCK_CELLS // max(n_items, 1))
+    for first in range(0, n_items, step):
+        yield first, min(first + step, n_items)
+
+
+def decays(half_life: float) -> Floats:
+    """(n,) float32: 0.5 ** (gap / half_life) of the gaps 0, 1, ..., until it is nearly 0."""
+    gaps = np.arange(int(np.ceil(12 * half_life)) + 1)
+    return np.append(0.5 ** (gaps / half_life), 0).astype(np.float32)
+
+
+@compiled
+def _count(
+    indptr: Rows, items: Ints, user_of: Ints, item_ptr: Rows, entries: Rows,
+    weights: Floats, first: int, upper: bool, out: Floats,
+) -> None:  # fmt: skip
+    # By item, so that the row being summed stays in the first cache.
+    for row in range(out.shape[0]):
+        line = out[row]
+        for e in entries[item_ptr[first + row] : item_ptr[first + row + 1]]:
+            user = user_of[e]
+            weight = weights[user]
+            for q in range(e if upper else indptr[user], indptr[user + 1]):
+                line[items[q]] += weight
+
+
+@compiled
+def _count_near(
+    indptr: Rows, items: Ints, user_of: Ints, item_ptr: Rows, entries: Rows,
+    weights: Floats, ranks: Ints, decay: Floats, first: int, upper: bool, out: Floats,
+) -> None:  # fmt: skip
+    last = len(decay) - 1
+    for row in range(out.shape[0]):
+        line = out[row]
+        for e in entries[item_ptr[first + row] : item_ptr[first + row + 1]]:
+            user = user_of[e]
+            weight, here = weights[user], ranks[e]
+            for q in range(e if upper else indptr[user], indptr[user + 1]):
+                line[items[q]] += weight * decay[min(abs(ranks[q] - here), last)]
+
+
+@compiled
+def mirror(square: Floats) -> None:
+    """Copy what stands above the diagonal below it, in place."""
+    n, step = square.shape[0], 64
+    for top in range(0, n, step):
+        for left in range(top, n, step):
+            for i in range(top, min(top + step, n)):
+                for j in range(max(left, i + 1), min(left + step, n)):
+                    square[j, i] = square[i, j]
+
+
+@compiled
+def flip(square: Floats) -> None:
+    """Transpose in place."""
+    n, step = square.shape[0], 64
+    for top in range(0, n, step):
+        for left in range(top, n, step):
+            for i in range(top, min(top + step, n)):
+                for j in range(max(left, i + 1), min(left + step, n)):
+                    square[i, j], square[j, i] = square[j, i], square[i, j]
+
+
+@compiled
+def dense_product(indptr: Rows, at: Rows, weights: Floats, values: Floats, out: Floats) -> None:
+    """``out[u] += sum of weights[e] * values[at[e]]`` over the entries of each history u."""
+    m = values.shape[1]
+    tile = np.empty((values.shape[0], TILE), dtype=np.float32)
+    total = np.empty(TILE, dtype=np.float32)
+    for first in range(0, m, TILE):
+        width = min(TILE, m - first)
+        tile[:, :width] = values[:, first : first + width]
+        for user in range(len(indptr) - 1):
+            total[:] = 0
+            for e in range(indptr[user], indptr[user + 1]):
+                weight, row = weights[e], at[e]
+                for c in range(TILE):
+                    total[c] += weight * tile[row, c]
+            for c in range(width):
+                out[user, first + c] += total[c]
+
+
+@compiled
+def sparse_product(
+    indptr: Rows, at: Rows, weights: Floats,
+    row_ptr: Rows, columns: Ints, cells: Floats, out: Floats,
+) -> None:  # fmt: skip
+    """The same for a matrix of values in CSR."""
+    for user in range(len(indptr) - 1):
+        for e in range(indptr[user], indptr[user + 1]):
+            weight = weights[e]
+            for q in range(row_ptr[at[e]], row_ptr[at[e] + 1]):
+                out[user, columns[q]] += weight * cells[q]
+
+
+@compiled
+def best(scores: Floats, indptr: Rows, seen: Rows, rows: Rows) -> None:
+    """Fill ``rows`` (n_users, k) with the best items outside ``seen``, best first, -1 beyond.
+
+    Ties keep catalogue order.
+    """
+    n_items, k = scores.shape[1], rows.shape[1]
+    taken = np.zeros(n_items, dtype=np.bool_)
+    values = np.empty(k, dtype=np.float32)
+    for user in range(len(scores)):
+        for e in range(indptr[user], indptr[user + 1]):
+            taken[seen[e]] = True
+        found = 0
+        for item in range(n_items):
+            score = scores[user, item]
+            if (found == k and score <= values[k - 1]) or taken[item]:
+                continue
+            place = min(found, k - 1)
+            while place > 0 and values[place - 1] < score:
+                values[place], rows[user, place] = values[place - 1], rows[user, place - 1]
+                place -= 1
+            values[place], rows[user, place] = score, item
+            found = min(found + 1, k)
+        rows[user, found:] = -1
+        for e in range(indptr[user], indptr[user + 1]):
+            taken[seen[e]] = False
+
+
+@compiled
+def local_gram(
+    chosen: Ints, row_ptr: Rows, columns: Ints, cells: Floats, chance: Floats,
+    place: Ints, out: Floats,
+) -> None:  # fmt: skip
+    """Fill ``out`` (n, n) with the gram matrix of the ``chosen`` items, from its strongest cells.
+
+    A pair that is not among them counts as by chance: ``chance[a] * chance[b]``. ``place`` (m,) is
+    -1 everywhere, before and after.
+    """
+    n = len(chosen)
+    for i in range(n):
+        place[chosen[i]] = i
+        for j in range(n):
+            out[i, j] = chance[chosen[i]] * chance[chosen[j]]
+    for i in range(n):
+        for q in range(row_ptr[chosen[i]], row_ptr[chosen[i] + 1]):
+            j = place[columns[q]]
+            if j >= 0:
+                out[i, j] = cells[q]
+                out[j, i] = cells[q]
+    for i in range(n):
+        place[chosen[i]] = -1
+
+
+@compiled
+def follow(
+    indptr: Rows, items: Ints, user_of: Ints, item_ptr: Rows, entries: Rows,
+    reach: int, first: int, out: Floats,
+) -> None:  # fmt: skip
+    """Add 1 / lag to ``out[a - first, b]`` for each b at most ``reach`` entries after an a."""
+    for row in range(out.shape[0]):
+        for e in entries[item_ptr[first + row] : item_ptr[first + row + 1]]:
+            end = min(e + reach + 1, indptr[user_of[e] + 1])
+            for q in range(e + 1, end):
+                out[row, items[q]] += np.float32(1 / (q - e))

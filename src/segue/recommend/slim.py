@@ -1,0 +1,141 @@
+"""SLIM: a sparse linear item-to-item model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from segue.core.errors import BadInput
+from segue.core.protocols import Arrays, Trial
+from segue.core.types import Doubles, Floats, Histories, Profile, Rows, Training
+from segue.recommend import counts
+from segue.recommend.counts import Ints, Pairs
+from segue.recommend.matrix import (
+    DENSE_ITEMS,
+    EMPTY,
+    ItemMatrix,
+    StrongGram,
+    by_given,
+    consumption,
+    known_items,
+)
+
+SWEEPS = 50  # over the items of one regression, at most
+SMALLEST = 1e-4  # change of a weight in a sweep that still calls for another
+
+
+@dataclass
+class Slim:
+    """SLIM with feature selection (fsSLIM; Ning & Karypis, ICDM 2011), by coordinate descent.
+
+    Each item's column is regressed on its ``near`` most alike items with the elastic net: ``l1``
+    (how many weights stay) and ``l2`` (how large they are) are in consumptions. ``signed`` lets
+    weights be negative. The ``k`` strongest weights of each item are kept.
+    """
+
+    l1: float = 5.0
+    l2: float = 200.0
+    k: int = 200
+    near: int = 300
+    signed: bool = False
+    half_life: float | None = None
+    dense_items: int = DENSE_ITEMS
+    name: str = "slim"
+    matrix: ItemMatrix = field(default=EMPTY, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("l1", "l2"):
+            if getattr(self, name) < 0:
+                raise BadInput(f"{name} must be >= 0, got {getattr(self, name)}")
+        for name in ("k", "near"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.half_life is not None and self.half_life <= 0:
+            raise BadInput(f"half_life must be > 0 (or None: no decay), got {self.half_life}")
+
+    @staticmethod
+    def suggest(trial: Trial) -> dict[str, Any]:
+        return {
+            "l1": trial.suggest_float("l1", 0.1, 50.0, log=True),
+            "l2": trial.suggest_float("l2", 1.0, 2000.0, log=True),
+            "near": trial.suggest_int("near", 50, 600, log=True),
+            "signed": trial.suggest_categorical("signed", [False, True]),
+            "half_life": trial.suggest_categorical("half_life", [None, 20.0, 60.0]),
+        }
+
+    def fit(self, training: Training) -> None:
+        items = known_items(training.interactions)
+        pairs = Pairs.of(consumption(training.interactions, items))
+        m = len(items)
+        strong = StrongGram.of(pairs, self.near, whole=m <= self.dense_items)
+        weights = np.zeros(strong.chosen.shape, dtype=np.float32)
+        _descend(*strong.parts, pairs.counts, self.l1, self.l2, self.signed, weights)
+        n = int(strong.chosen.shape[-1])
+        if n > self.k:
+            floor = np.partition(np.abs(weights), -self.k, axis=1)[:, -self.k]
+            weights[np.abs(weights) < floor[:, None]] = 0
+        ends = np.arange(0, m * n + 1, max(n, 1))
+        rows = sp.csr_matrix((weights.ravel(), strong.chosen.ravel(), ends), shape=(m, m))
+        rows.eliminate_zeros()
+        values = by_given(rows)
+        self.matrix = ItemMatrix(items, values.toarray() if m <= self.dense_items else values)
+
+    def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
+        return self.matrix.scores(histories, self.half_life)
+
+    def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
+        return self.matrix.contributions(history, self.half_life, items)
+
+    def state(self) -> Arrays:
+        return self.matrix.state()
+
+    def restore(self, state: Arrays) -> None:
+        self.matrix = ItemMatrix.of(state)
+
+
+@counts.compiled
+def _descend(
+    chosen: Ints, row_ptr: Rows, columns: Ints, cells: Floats, chance: Floats,
+    taken: Doubles, l1: float, l2: float, signed: bool, weights: Floats,
+) -> None:  # fmt: skip
+    m, n = chosen.shape
+    place = np.full(m, -1, dtype=np.int32)
+    gram = np.empty((n + 1, n + 1), dtype=np.float32)
+    members = np.empty(n + 1, dtype=np.int32)
+    for item in range(m):
+        members[:n] = chosen[item]
+        members[n] = item
+        counts.local_gram(members, row_ptr, columns, cells, chance, place, gram)
+        solve(gram, l1, l2, signed, weights[item])
+
+
+@counts.compiled
+def solve(gram: Floats, l1: float, l2: float, signed: bool, weights: Floats) -> None:
+    """Fill ``weights`` (n,): the elastic net of the last row of ``gram`` on the others.
+
+    Minimises |y - Xw|^2 / 2 + l2 |w|^2 / 2 + l1 |w|_1, given X'X and X'y (Friedman et al., 2010).
+    """
+    n = len(weights)
+    left = gram[n, :n].copy()  # X'(y - Xw)
+    for _ in range(SWEEPS):
+        largest = np.float32(0)
+        for i in range(n):
+            size, old = gram[i, i], weights[i]
+            if size <= 0:
+                continue
+            pull = left[i] + size * old
+            new = max(abs(pull) - l1, 0.0) / (size + l2)
+            if pull < 0:
+                new = -new if signed else 0.0
+            change = np.float32(new - old)
+            if change != 0:
+                weights[i] = new
+                for j in range(n):
+                    left[j] -= change * gram[i, j]
+                largest = np.maximum(largest, np.abs(change))
+        if largest < SMALLEST:
+            break

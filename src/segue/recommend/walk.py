@@ -1,0 +1,88 @@
+"""A random walk of three steps: from an item to its people, and to what else they consumed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from segue.core.errors import BadInput
+from segue.core.protocols import Arrays, Trial
+from segue.core.types import Floats, Histories, Profile, Rows, Training
+from segue.recommend.counts import Pairs
+from segue.recommend.matrix import (
+    DENSE_ITEMS,
+    EMPTY,
+    ItemMatrix,
+    consumption,
+    freshness,
+    known_items,
+    nearest,
+)
+
+
+@dataclass
+class Walk:
+    """RP3beta (Paudel et al., ACM TiiS 2017), as an item matrix.
+
+    ``alpha`` is the power of each step's probability; ``beta`` the power of a candidate's
+    popularity that its strength is divided by (0: none); ``fresh_days`` halves a person's say with
+    each so many days since they were last active; ``k`` history items of each candidate count.
+    """
+
+    k: int = 1000
+    alpha: float = 1.0
+    beta: float = 0.3
+    half_life: float | None = 60.0
+    fresh_days: float | None = None
+    dense_items: int = DENSE_ITEMS
+    name: str = "walk"
+    matrix: ItemMatrix = field(default=EMPTY, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise BadInput(f"k must be >= 1, got {self.k}")
+        if self.alpha <= 0:
+            raise BadInput(f"alpha must be > 0, got {self.alpha}")
+        if self.beta < 0:
+            raise BadInput(f"beta must be >= 0, got {self.beta}")
+        for name in ("half_life", "fresh_days"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise BadInput(f"{name} must be > 0 (or None: no decay), got {value}")
+
+    @staticmethod
+    def suggest(trial: Trial) -> dict[str, Any]:
+        return {
+            "k": trial.suggest_int("k", 50, 3000, log=True),
+            "alpha": trial.suggest_float("alpha", 0.3, 1.5),
+            "beta": trial.suggest_float("beta", 0.0, 0.9),
+            "half_life": trial.suggest_categorical("half_life", [None, 20.0, 60.0]),
+            "fresh_days": trial.suggest_categorical("fresh_days", [None, 10.0, 30.0, 100.0]),
+        }
+
+    def fit(self, training: Training) -> None:
+        items = known_items(training.interactions)
+        pairs = Pairs.of(consumption(training.interactions, items))
+        weights = np.maximum(pairs.lengths, 1) ** -self.alpha * freshness(training, self.fresh_days)
+        leaving = (pairs.counts**-self.alpha).astype(np.float32)
+        damping = (pairs.counts**-self.beta).astype(np.float32)
+
+        def scale(block: Floats, first: int, last: int) -> None:
+            block *= damping[first:last, None] * leaving
+
+        self.matrix = ItemMatrix(items, nearest(pairs, weights, scale, self.k, self.dense_items))
+
+    def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
+        return self.matrix.scores(histories, self.half_life)
+
+    def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
+        return self.matrix.contributions(history, self.half_life, items)
+
+    def state(self) -> Arrays:
+        return self.matrix.state()
+
+    def restore(self, state: Arrays) -> None:
+        self.matrix = ItemMatrix.of(state)
