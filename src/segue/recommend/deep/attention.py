@@ -52,7 +52,7 @@ class Attention:
     loss: str = "softmax"
     negatives: int = 256
     epochs: int = 8
-    min_steps: int = 120
+    min_steps: int = 30
     batch: int = 1600  # entries a step
     rate: float = 6e-3
     fade: float = 0.05
