@@ -20,6 +20,7 @@ from segue.store.workspace import SETTINGS_FILE, Workspace
 if TYPE_CHECKING:
     from segue.core.protocols import Watcher
     from segue.evaluate.report import Report
+    from segue.rating import RatingReport
     from segue.recommend.pipeline import Pipeline
 
 Say = Callable[[str], None]
@@ -181,6 +182,14 @@ def evaluate(
     options = training.Options(split=split, strategies=strategies, budget_s=budget_s)
     data = load_training(workspace)
     return training.evaluate(data, seed=settings.seed, progress=say, options=options).report
+
+
+def evaluate_ratings(workspace: Workspace, say: Say) -> RatingReport:
+    """Measure every rater on a random part of the ratings."""
+    from segue import rating
+
+    data = load_training(workspace)
+    return rating.evaluate_ratings(data, seed=read_settings(workspace).seed, progress=say)
 
 
 def report_of_champion(workspace: Workspace) -> Report:

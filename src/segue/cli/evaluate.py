@@ -13,9 +13,10 @@ from segue.cli.shared import DURATION, workspace_option
 @click.command("evaluate")
 @workspace_option
 @click.option(
-    "--split", type=click.Choice(["temporal", "last", "random"]),
+    "--split", type=click.Choice(["temporal", "last", "random", "ratings"]),
     help="Measure anew: train before validation before test (temporal), the last event of each "
-    "person (last), or a random fifth of each person's events (random). Serves nothing.",
+    "person (last), a random fifth of each person's events (random), or how well ratings are "
+    "predicted (ratings). Serves nothing.",
 )  # fmt: skip
 @click.option("--with", "strategies", multiple=True, metavar="NAME", help="Try this one too.")
 @click.option("--budget", "budget_s", type=DURATION, metavar="TIME", help="Time to tune: 10m.")
@@ -32,10 +33,15 @@ def command(
     With --split, --with or --budget it is measured anew.
     """
     from segue import assembly
-    from segue.cli.shared import print_report, steps
+    from segue.cli.shared import print_ratings, print_report, steps
     from segue.store.workspace import Workspace
 
     opened = Workspace.open(workspace)
+    if split == "ratings":
+        with steps(quiet=as_json) as say:
+            ratings = assembly.evaluate_ratings(opened, say)
+        click.echo(json.dumps(ratings.as_dict())) if as_json else print_ratings(ratings)
+        return
     if split is None and not strategies and budget_s is None:
         report = assembly.report_of_champion(opened)
     else:

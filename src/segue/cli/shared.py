@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from segue.evaluate.report import Report
+    from segue.rating import RatingReport
 
 Tell = Callable[[str, int, int], None]
 SHOW_AFTER_S = 1.0
@@ -175,3 +176,20 @@ def _segments(report: Report) -> Table:
     for line in report.segments:
         table.add_row(line.segment, f"{line.n_people:,}", line.metric, line.said)
     return table
+
+
+def print_ratings(report: RatingReport) -> None:
+    """How well ratings are predicted, best first."""
+    from rich.console import Console
+
+    table = _table("Predicted ratings, a random fifth held out")
+    table.add_column("rater", no_wrap=True)
+    for column in ("RMSE on test", "MAE on test", "RMSE on validation"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for line in report.lines:
+        rmse = f"{line.rmse.mean:.4f} [{line.rmse.low:.4f}, {line.rmse.high:.4f}]"
+        table.add_row(line.name, rmse, f"{line.mae:.4f}", f"{line.valid_rmse:.4f}")
+    console = Console()
+    console.print(table)
+    train, valid, test = report.n_ratings
+    console.print(f"{train:,} ratings train, {valid:,} validation, {test:,} test", highlight=False)

@@ -88,12 +88,13 @@ def _proven(tried: Rows, drops: Doubles) -> list[tuple[int, float]]:
 def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts: Doubles) -> Proof:
     """Compute the scores of warm ``items`` anew without each of their strongest history items."""
     history = query.history
+    at = pipeline.clock(history, query.at)
     blocks = blocks_of(pipeline.side, history, items)
     credit = _credit(pipeline.side, history, blocks, parts)
     for name, fitted in pipeline.side.parts.items():
         if name not in blocks and isinstance(fitted, Additive) and not isinstance(fitted, Content):
             view = pipeline.side.plan.parts[name].views[0].name
-            adds = fitted.contributions(history, query.at, items)
+            adds = fitted.contributions(history, at, items)
             credit += _dealt(adds, parts[:, pipeline.side.plan.names.index(view)])
     k = min(STRONGEST, len(history.items))
     tried = np.argsort(-credit, axis=0, kind="stable")[:k].T  # (n_items, k)
@@ -103,7 +104,6 @@ def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts:
     drops = np.zeros(tried.shape)
     if len(left_out) == 0:
         return Proof(tried, drops)
-    at = pipeline.clock(history, query.at)
     variants = history.without_each(0, history.items[left_out])
     base = variant_base(pipeline, query, variants, left_out, blocks, items)
     what, nth = np.nonzero(tried >= 0)
@@ -158,7 +158,7 @@ def variant_base(
 ) -> Base:
     """What :meth:`Side.base` gives for ``variants`` (the history less one entry each), faster."""
     side, history = pipeline.side, query.history
-    n = len(history.items)
+    n, at = len(history.items), pipeline.clock(history, query.at)
     rank = history.age_rank
     # Without a newer entry, every older one moves up by one.
     ranks = rank[None, :] - (rank[None, :] > rank[left_out][:, None])
@@ -178,9 +178,9 @@ def variant_base(
             memory = fitted.half_life
             shares = keep * history.weights * (1 if memory is None else powers(memory, n)[ranks])
             out[name] = fitted.weighted_likeness(history.items, shares, items)
-        else:
+        elif name not in out:  # a part with several heads tells them all at once
             profiles = [query.profile] * variants.n_users
-            out[name] = fitted.scores(variants, profiles, query.at)[:, items]
+            out.update(side.told(part, variants, profiles, at, items))
     return out
 
 

@@ -31,6 +31,15 @@ class OverMatrix(Protocol):
     matrix: ItemMatrix
 
 
+@runtime_checkable
+class Headed(Protocol):
+    """A net that says several things of each pair."""
+
+    def heads(
+        self, histories: Histories, profiles: Sequence[Profile], at: float
+    ) -> dict[str, Floats]: ...
+
+
 @dataclass
 class Side:
     """The item side of everything, fitted as of one time."""
@@ -104,17 +113,35 @@ class Side:
         out: Base = {}
         for name, part in self.plan.parts.items():
             fitted = self.parts[name]
-            views = [view.name for view in part.views]
             if isinstance(fitted, OverMatrix):
                 half_lives = [view.half_life for view in part.views]
                 found = fitted.matrix.memories(histories, half_lives, wanted)
-                out.update(zip(views, found, strict=True))
+                out.update(zip([view.name for view in part.views], found, strict=True))
             elif isinstance(fitted, Content):
-                out[views[0]] = fitted.likeness(histories, wanted)
+                out[part.views[0].name] = fitted.likeness(histories, wanted)
             else:
-                full = fitted.scores(histories, profiles, at)
-                out[views[0]] = full if wanted is None else full[:, wanted]
+                out.update(self.told(name, histories, profiles, at, wanted))
         return out
+
+    def told(
+        self,
+        name: str,
+        histories: Histories,
+        profiles: Sequence[Profile],
+        at: float,
+        wanted: Rows | None,
+    ) -> Base:
+        """The views of a part that is asked as it is; NaN where a head was taught nothing."""
+        fitted, views = self.parts[name], self.plan.parts[name].views
+        if isinstance(fitted, Headed):
+            heads = fitted.heads(histories, profiles, at)
+            blank = np.full((histories.n_users, histories.n_items), np.nan, dtype=np.float32)
+            full = {view.name: heads.get(view.head, blank) for view in views}
+        else:
+            full = {views[0].name: fitted.scores(histories, profiles, at)}
+        if wanted is None:
+            return full
+        return {view: scores[:, wanted] for view, scores in full.items()}
 
     def rows(
         self,

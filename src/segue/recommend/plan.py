@@ -27,12 +27,14 @@ class View:
     """One column of the blend: what a part says.
 
     Parts over an item matrix can be seen with several memories: ``half_life`` in history entries,
-    None remembers all alike. Other parts have one view.
+    None remembers all alike. A net with several heads can be seen a ``head`` at a time. Other
+    parts have one view.
     """
 
     name: str
     half_life: float | None = None
     proposes: bool = False  # its best items become candidates
+    head: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,16 @@ class Plan:
 
 
 def part_of(strategy: str, settings: Mapping[str, Any], name: str, *, proposes: bool) -> Part:
-    """A part with one view, its memory as the strategy's own ``half_life`` has it."""
+    """A part with one view, its memory as the strategy's own ``half_life`` has it.
+
+    A net with several heads (a class attribute ``HEADS``) gets a view for each.
+    """
     given = dict(settings)
     kind = kind_of(strategy)
+    heads: tuple[str, ...] = getattr(kind, "HEADS", ())
+    if heads:
+        views = tuple(View(f"{name} {h}", None, proposes and h == heads[0], h) for h in heads)
+        return Part(strategy, views, given)
     default = {f.name: f.default for f in dataclasses.fields(kind)}.get("half_life")
     over_matrix = "matrix" in {f.name for f in dataclasses.fields(kind)}
     half_life = given.pop("half_life", default) if over_matrix else None
