@@ -15,6 +15,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from segue.core.errors import BadInput
+from segue.core.top import best
 from segue.core.types import Bools, Doubles, Floats, Histories, Item, Rows, Vectors
 
 DEPTH = 20  # deepest cut-off of any metric of :class:`PerUser`
@@ -73,8 +74,8 @@ class Hits:
         """
         first = self._first(k)
         discount = 1 / np.log2(np.arange(2, k + 2))
-        best = np.cumsum(discount)[np.minimum(self.wanted, k) - 1]
-        return np.asarray((first * discount).sum(axis=1) / best)
+        ideal = np.cumsum(discount)[np.minimum(self.wanted, k) - 1]
+        return np.asarray((first * discount).sum(axis=1) / ideal)
 
     def recall(self, k: int) -> Doubles:
         """Share of the wanted items that are among the first k."""
@@ -125,24 +126,7 @@ def measure(top: Rows, relevant: Bools) -> PerUser:
 
 def top_items(scores: Floats, seen: Bools, k: int = DEPTH) -> Rows:
     """(n_users, k) best unseen rows, ties in catalogue order; -1 beyond the last unseen item."""
-    cost = -np.where(seen, -np.inf, scores)
-    depth = min(k, cost.shape[1])
-    if not depth:
-        return np.full((len(cost), k), -1, dtype=np.intp)
-    worst = np.partition(cost, depth - 1, axis=1)[:, depth - 1 : depth]
-    kept = cost <= worst
-    tied = np.flatnonzero(kept.sum(axis=1) > depth)
-    if len(tied):
-        better, equal = cost[tied] < worst[tied], cost[tied] == worst[tied]
-        room = depth - better.sum(axis=1, keepdims=True)
-        kept[tied] = better | (equal & (np.cumsum(equal, axis=1) <= room))
-    rows = np.nonzero(kept)[1].reshape(len(cost), depth)  # in catalogue order
-    costs = np.take_along_axis(cost, rows, axis=1)
-    order = np.argsort(costs, axis=1, kind="stable")
-    rows = np.where(np.isposinf(costs), -1, rows)
-    out = np.full((len(cost), k), -1, dtype=np.intp)
-    out[:, :depth] = np.take_along_axis(rows, order, axis=1)
-    return out
+    return best(scores, ~seen, k)
 
 
 def coverage(top: Rows, n_items: int) -> float:

@@ -6,16 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from segue.core.types import Bools, Floats, Rows
-
-
-def best(scores: Floats, allowed: Bools, k: int) -> Rows:
-    """(n_users, k) best allowed columns, ties in catalogue order; -1 where there are fewer."""
-    masked = np.where(allowed, scores, -np.inf)
-    order = np.argsort(-masked, axis=1, kind="stable")[:, :k]
-    order = np.where(np.isneginf(np.take_along_axis(masked, order, axis=1)), -1, order)
-    missing = k - order.shape[1]
-    return np.pad(order, ((0, 0), (0, missing)), constant_values=-1) if missing > 0 else order
+from segue.core.types import Bools, Floats
 
 
 def union(sources: Iterable[Floats], allowed: Bools, per_source: int) -> Bools:

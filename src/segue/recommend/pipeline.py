@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from segue.core.errors import NotFound
+from segue.core.top import best
 from segue.core.types import (
     Bools,
     Catalogue,
@@ -220,7 +221,7 @@ class Pipeline:
         allowed = np.ones(len(likeness), dtype=np.bool_)
         allowed[row : row + 1] = False
         allowed[len(self.catalogue) :] = False
-        items = candidates.best(likeness[None], (allowed & (likeness > 0))[None], k)[0]
+        items = best(likeness[None], (allowed & (likeness > 0))[None], k)[0]
         items = items[items >= 0]
         texts = [explain.likeness_reason(self.catalogue, row, int(i)) for i in items]
         return self._ranking(items, likeness[items].astype(np.float64), [(t,) for t in texts])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segue.core.top import best
 from segue.core.types import Bools, Doubles, Floats, Histories, Interactions, Rows, Training
 from segue.recommend import candidates
 from segue.recommend.features import Base, Side
@@ -138,5 +139,5 @@ def _chunk(
     chosen = candidates.union(sources, unseen & side.warm, PER_SOURCE)
     who, what = np.nonzero(chosen)
     features = side.rows(base, part, profiles, past.at, who, what, what)
-    tops = {name: candidates.best(scores, unseen, DEPTH) for name, scores in every.items()}
+    tops = {name: best(scores, unseen, DEPTH) for name, scores in every.items()}
     return features, what, np.bincount(who, minlength=len(users)), tops
