@@ -74,8 +74,8 @@ class Hits:
         """
         first = self._first(k)
         discount = 1 / np.log2(np.arange(2, k + 2))
-        ideal = np.cumsum(discount)[np.minimum(self.wanted, k) - 1]
-        return np.asarray((first * discount).sum(axis=1) / ideal)
+        best = np.cumsum(discount)[np.minimum(self.wanted, k) - 1]
+        return np.asarray((first * discount).sum(axis=1) / best)
 
     def recall(self, k: int) -> Doubles:
         """Share of the wanted items that are among the first k."""
