@@ -32,10 +32,17 @@ STRATEGIES: Mapping[str, str] = {
     "bridge": "segue.recommend.bridge:Bridge",
     "attention": "segue.recommend.deep.attention:Attention",
     "cold": "segue.recommend.cold:Cold",
+    "graph": "segue.recommend.deep.graph:Graph",
     "multitask": "segue.recommend.deep.multitask:Multitask",
 }
 
-RATERS: Mapping[str, str] = {}
+RATERS: Mapping[str, str] = {
+    "mean ratings": "segue.recommend.ratings_mean:MeanRatings",
+    "item-knn ratings": "segue.recommend.ratings_knn:KnnRatings",
+    "biased mf": "segue.recommend.ratings_mf:BiasedMf",
+    "svd++": "segue.recommend.ratings_mf:SvdPlusPlus",
+    "stacked ratings": "segue.recommend.ratings_stack:StackedRatings",
+}
 
 
 def is_deep(name: str) -> bool:
