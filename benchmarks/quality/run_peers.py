@@ -38,6 +38,10 @@ class Failed(Exception):
     """A run of a peer that ended without an answer, with its last words."""
 
 
+class Stopped(Failed):
+    """A run that somebody or the system ended from outside: not to be remembered."""
+
+
 @dataclass(frozen=True)
 class Model:
     """One model of one peer, and what is tried for it on a split."""
@@ -102,6 +106,8 @@ def make(runs: list[Run]) -> None:
     while missing := [r for r in runs if not r.done]:
         try:
             _spawn(missing)
+        except Stopped:
+            raise
         except Failed as error:
             first = next(r for r in missing if not r.done)  # they are made in order
             first.failed.parent.mkdir(parents=True, exist_ok=True)
@@ -129,6 +135,8 @@ def _spawn(runs: list[Run]) -> None:
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise Failed(f"over {TIME_LIMIT_S} s") from error
+    if done.returncode < 0:
+        raise Stopped(f"ended by signal {-done.returncode} (9: often out of memory)")
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise Failed(lines[-1][:300] if lines else f"exit status {done.returncode}")

@@ -8,6 +8,7 @@ process and is never written, so no peer can read it.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -177,7 +178,7 @@ def _write(training: Training, stage: Stage) -> None:
         content = features(training.catalogue.items)
     pairs = stage.held if stage.split == "ratings" else None
     assert known.value is not None
-    temporary = stage.path.with_suffix(".part.npz")
+    temporary = stage.path.with_suffix(f".{os.getpid()}.npz")
     np.savez_compressed(
         temporary,
         users=known.users, items=known.items, ratings=known.value, times=known.time,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import sys
 import time
@@ -156,6 +157,6 @@ def _answer(problem: Problem, fit: Fit, settings: Settings, out: Path) -> None:
         )
     score_s = time.process_time() - began
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_suffix(".part.npz")
+    part = out.with_suffix(f".{os.getpid()}.npz")  # two benchmarks may run at once
     np.savez_compressed(part, fit_s=fit_s, score_s=score_s, peak_mb=peak_mb(), **answer)
     part.replace(out)

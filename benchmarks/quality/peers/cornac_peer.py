@@ -1,4 +1,4 @@
-"""cornac: EASE, the reference for linear models; VBPR on features for cold items."""
+"""cornac: EASE, the reference for linear models."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from _common import SEED, Array, Problem, Ranker, Settings, main, ranker
-from cornac.data import Dataset, FeatureModality
-from cornac.models import EASE, VBPR
+from cornac.data import Dataset
+from cornac.models import EASE
 
 
-def _dataset(problem: Problem) -> Any:
+def dataset(problem: Problem) -> Any:
     """Everything taken counts as 1; every known person and item keeps our row as its number."""
     users = {n: n for n in range(problem.n_users)}
     items = {n: n for n in range(problem.n_items)}
@@ -25,7 +25,7 @@ def _dataset(problem: Problem) -> Any:
     )
 
 
-def _ranker(problem: Problem, model: Any) -> Ranker:
+def model_ranker(problem: Problem, model: Any) -> Ranker:
     def scores(users: Array) -> Array:
         return np.vstack([np.asarray(model.score(int(u))).ravel() for u in users])
 
@@ -35,31 +35,9 @@ def _ranker(problem: Problem, model: Any) -> Ranker:
 def ease(problem: Problem, settings: Settings) -> Ranker:
     """Steck (2019)."""
     model = EASE(lamb=settings["ridge"], posB=settings["only_positive"], verbose=False, seed=SEED)
-    model.fit(_dataset(problem))
-    return _ranker(problem, model)
-
-
-def vbpr(problem: Problem, settings: Settings) -> Ranker:
-    """He & McAuley (2016), with features in the place of pictures."""
-    dataset = _dataset(problem)
-    rows = problem.features.toarray().astype(np.float32)
-    dataset.add_modalities(item_image=FeatureModality(features=rows))
-    model = VBPR(
-        k=settings["factors"],
-        k2=settings["content_factors"],
-        n_epochs=settings["epochs"],
-        batch_size=settings["batch_size"],
-        learning_rate=settings["learning_rate"],
-        lambda_w=settings["l2"],
-        lambda_b=settings["l2"],
-        lambda_e=settings["content_l2"],
-        use_gpu=False,
-        verbose=False,
-        seed=SEED,
-    )
-    model.fit(dataset)
-    return _ranker(problem, model)
+    model.fit(dataset(problem))
+    return model_ranker(problem, model)
 
 
 if __name__ == "__main__":
-    main({"ease": ease, "vbpr": vbpr})
+    main({"ease": ease})
