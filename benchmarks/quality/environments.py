@@ -8,6 +8,7 @@ stop the others; delete the folder to try again.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -81,6 +82,15 @@ def environments() -> dict[str, Environment]:
 def ready(name: str) -> Environment:
     """The environment of a peer, made first if need be; raises :class:`NotInstalled`."""
     env = environments()[name]
+    if (env.folder / "READY").exists():
+        return env
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with env.folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another benchmark may be making it: wait, then look
+        return _found_or_made(env)
+
+
+def _found_or_made(env: Environment) -> Environment:
     if (env.folder / "READY").exists():
         return env
     failed = env.folder / "FAILED"
