@@ -254,6 +254,43 @@ def local_gram(
 
 
 @compiled
+def strongest(block: Floats, columns: Ints, cells: Floats) -> None:
+    """The ``k`` highest positive cells of each row, in column order, into ``columns`` and ``cells``
+    (n, k); what is left of a row is -1 and 0. Of equal ones the first columns stay.
+    """
+    k = columns.shape[1]
+    columns[:] = -1
+    cells[:] = 0
+    for row in range(len(block)):
+        line = block[row]
+        where = np.flatnonzero(line > 0)
+        equal = len(where)
+        floor = np.float32(0)
+        if len(where) > k:
+            floor = np.partition(line[where], len(where) - k)[len(where) - k]
+            equal = k - np.sum(line[where] > floor)
+        n = 0
+        for column in where:
+            if line[column] == floor:
+                if equal == 0:
+                    continue
+                equal -= 1
+            if line[column] >= floor:
+                columns[row, n] = column
+                cells[row, n] = line[column]
+                n += 1
+
+
+@compiled
+def gather(chosen: Ints, square: Floats, out: Floats) -> None:
+    """``out[i, j] = square[chosen[i], chosen[j]]``."""
+    for i in range(len(chosen)):
+        line = square[chosen[i]]
+        for j in range(len(chosen)):
+            out[i, j] = line[chosen[j]]
+
+
+@compiled
 def follow(
     indptr: Rows, items: Ints, user_of: Ints, item_ptr: Rows, entries: Rows,
     reach: int, first: int, out: Floats,

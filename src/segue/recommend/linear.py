@@ -22,7 +22,6 @@ from segue.recommend.matrix import (
     ItemMatrix,
     StrongGram,
     Values,
-    by_given,
     consumption,
     known_items,
 )
@@ -134,34 +133,25 @@ def local_ease(pairs: Pairs, penalty: Doubles, near: int) -> sp.csr_matrix:
     tests), and memory grows with the items, not with their square.
     """
     strong = StrongGram.of(pairs, near)
-    n, m = strong.chosen.shape[1], pairs.n_items
-    weights = np.zeros((m, n), dtype=np.float32)
+    weights = np.zeros(strong.chosen.shape, dtype=np.float32)
     _regress(*strong.parts, penalty, weights)
-    columns = strong.chosen
-    rows = sp.csr_matrix((weights.ravel(), columns.ravel(), np.arange(0, m * n + 1, n)), (m, m))
-    rows.eliminate_zeros()
-    return by_given(rows)
+    return strong.values(weights)
 
 
 @counts.compiled
 def _regress(
-    chosen: Ints, row_ptr: Rows, columns: Ints, cells: Floats, chance: Floats,
+    chosen: Ints, square: Floats, row_ptr: Rows, columns: Ints, cells: Floats, chance: Floats,
     penalty: Doubles, weights: Floats,
 ) -> None:  # fmt: skip
     m, n = chosen.shape
     place = np.full(m, -1, dtype=np.int32)
-    gram = np.empty((n + 1, n + 1))
-    members = np.empty(n + 1, dtype=np.int32)
+    gram = np.empty((n + 1, n + 1), dtype=np.float32)
     for item in range(m):
-        size = 0
-        for c in chosen[item]:
-            if c >= 0 and c != item:
-                members[size] = c
-                size += 1
-        members[size] = item
-        counts_local = gram[: size + 1, : size + 1]
-        counts.local_gram(members[: size + 1], row_ptr, columns, cells, chance, place, counts_local)
-        square = counts_local[:size, :size].copy()
+        size = np.sum(chosen[item] >= 0)
+        members = np.append(chosen[item, :size], np.int32(item))
+        local = gram[: size + 1, : size + 1]
+        counts.local_gram(members, row_ptr, columns, cells, chance, place, local)
+        others = local[:size, :size].astype(np.float64)
         for i in range(size):
-            square[i, i] += penalty[members[i]]
-        weights[item, :size] = np.linalg.solve(square, counts_local[:size, size].copy())
+            others[i, i] += penalty[members[i]]
+        weights[item, :size] = np.linalg.solve(others, local[:size, size].astype(np.float64))

@@ -240,53 +240,71 @@ def by_given(by_candidate: sp.csr_matrix) -> sp.csr_matrix:
 
 @dataclass(frozen=True)
 class StrongGram:
-    """The strongest cells of the gram matrix of consumption, and each item's most alike items."""
+    """The gram matrix of consumption (all of it, or its strongest cells), and who is alike."""
 
-    chosen: Ints  # (m, n) other items, most alike by cosine; ascending
-    row_ptr: Rows  # (m + 1,) of the cells, CSR
+    chosen: Ints  # (m, near) the most alike other items by cosine, ascending; -1 behind the last
+    square: Floats  # (m, m), or (0, 0) when only the strongest cells are kept
+    row_ptr: Rows  # (m + 1,) of the strongest cells, CSR
     columns: Ints
     cells: Floats
     chance: Floats  # (m,): chance[a] * chance[b] people are expected to share a and b
 
     @property
-    def parts(self) -> tuple[Ints, Rows, Ints, Floats, Floats]:
-        return self.chosen, self.row_ptr, self.columns, self.cells, self.chance
+    def parts(self) -> tuple[Ints, Floats, Rows, Ints, Floats, Floats]:
+        return self.chosen, self.square, self.row_ptr, self.columns, self.cells, self.chance
 
     @staticmethod
     def of(pairs: Pairs, near: int, *, whole: bool = False) -> StrongGram:
         """``near`` items of each (fewer in a small catalogue); ``whole`` keeps every cell."""
         m, people = pairs.n_items, len(pairs.indptr) - 1
-        near = max(min(near, m - 1), 0)
+        square = np.zeros((0, 0), dtype=np.float32)
+        if whole:
+            square = pairs.gram(np.ones(people))
         norm = np.sqrt(pairs.counts).astype(np.float32)
-        kept, chosen = [sp.csr_matrix((0, m), dtype=np.float32)], np.zeros((m, near), np.int32)
+        chosen = np.zeros((m, max(min(near, m - 1), 0)), dtype=np.int32)
+        kept = [sp.csr_matrix((0, m), dtype=np.float32)]
         for first, last in counts.blocks(m):
-            gram = pairs.rows(np.ones(people), first, last)
+            gram = square[first:last] if whole else pairs.rows(np.ones(people), first, last)
             cosine = gram / norm
-            cosine[np.arange(last - first), np.arange(first, last)] = -1
-            order = np.argpartition(-cosine, max(near - 1, 0), axis=1)[:, :near] if near else None
-            if order is not None:
-                chosen[first:last] = np.sort(order, axis=1)
-            kept.append(sp.csr_matrix(gram) if whole else _own_and_strongest(gram, cosine, first))
+            own = (np.arange(last - first), np.arange(first, last))
+            cosine[own] = 0
+            chosen[first:last] = _strongest(cosine, chosen.shape[1])[0]
+            if not whole:
+                cosine[own] = np.inf  # an item's own count is always kept
+                kept.append(_cells(gram, _strongest(cosine, GRAM_CELLS)[0]))
         cells = sp.vstack(kept, format="csr")
-        chance = pairs.counts / np.sqrt(max(people, 1))
         return StrongGram(
             chosen=chosen,
+            square=square,
             row_ptr=cells.indptr.astype(np.intp),
             columns=cells.indices.astype(np.int32),
             cells=cells.data.astype(np.float32),
-            chance=(np.zeros(m) if whole else chance).astype(np.float32),
+            chance=(pairs.counts / np.sqrt(max(people, 1))).astype(np.float32),
         )
 
+    def values(self, weights: Floats) -> sp.csr_matrix:
+        """Values of an :class:`ItemMatrix` from the weights (m, near) of the chosen items."""
+        return by_given(_csr(self.chosen, weights, len(self.chosen)))
 
-def _own_and_strongest(gram: Floats, cosine: Floats, first: int) -> sp.csr_matrix:
-    """(n, m) CSR of the GRAM_CELLS cells of each row highest by cosine, and its diagonal one."""
-    rows = np.arange(len(gram))
-    cosine[rows, rows + first] = 2
-    k = min(GRAM_CELLS, gram.shape[1])
-    columns = np.sort(np.argpartition(-cosine, k - 1, axis=1)[:, :k], axis=1)
-    cells = np.take_along_axis(gram, columns, axis=1)
-    ends = np.arange(0, len(gram) * k + 1, k)
-    return sp.csr_matrix((cells.ravel(), columns.ravel().astype(np.int32), ends), gram.shape)
+
+def _strongest(block: Floats, k: int) -> tuple[Ints, Floats]:
+    shape = (len(block), min(k, block.shape[1]))
+    columns, cells = np.empty(shape, dtype=np.int32), np.empty(shape, dtype=np.float32)
+    counts.strongest(block, columns, cells)
+    return columns, cells
+
+
+def _cells(block: Floats, columns: Ints) -> sp.csr_matrix:
+    """(n, m) CSR of the cells of ``block`` at ``columns`` (n, k); -1 is none."""
+    cells = np.take_along_axis(block, np.maximum(columns, 0).astype(np.intp), axis=1)
+    return _csr(columns, cells, block.shape[1])
+
+
+def _csr(columns: Ints, cells: Floats, width: int) -> sp.csr_matrix:
+    """(n, width) CSR of cells (n, k); a column of -1 is none."""
+    kept = (columns >= 0) & (cells != 0)
+    ends = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
+    return sp.csr_matrix((cells[kept], columns[kept], ends), shape=(len(columns), width))
 
 
 def _scaled(
@@ -305,13 +323,4 @@ def _cut(block: Floats, k: int) -> None:
 
 def strongest(block: Floats, k: int) -> sp.csr_matrix:
     """(n, m) CSR of the ``k`` highest positive cells of each row."""
-    n, m = block.shape
-    k = min(k, m)
-    columns = np.sort(np.argpartition(block, m - k, axis=1)[:, m - k :], axis=1)
-    cells = np.take_along_axis(block, columns, axis=1)
-    out = sp.csr_matrix(
-        (cells.ravel(), columns.ravel().astype(np.int32), np.arange(0, n * k + 1, k)), shape=(n, m)
-    )
-    out.data[out.data < 0] = 0
-    out.eliminate_zeros()
-    return out
+    return _csr(*_strongest(block, k), block.shape[1])

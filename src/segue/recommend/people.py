@@ -35,11 +35,11 @@ class People:
 
     people: int = 8
     k: int = 100
-    sharpness: float = 2.0
+    sharpness: float = 1.0
     damping: float = 0.0
     dim: int = 32
-    half_life: float | None = 60.0
-    fresh_days: float | None = None
+    half_life: float | None = 20.0
+    fresh_days: float | None = 30.0
     name: str = "people"
     items: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.intp), repr=False)
     groups: sp.csr_matrix = field(

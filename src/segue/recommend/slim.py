@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from segue.core.errors import BadInput
 from segue.core.protocols import Arrays, Trial
-from segue.core.types import Doubles, Floats, Histories, Profile, Rows, Training
+from segue.core.types import Floats, Histories, Profile, Rows, Training
 from segue.recommend import counts
 from segue.recommend.counts import Ints, Pairs
 from segue.recommend.matrix import (
@@ -19,7 +18,6 @@ from segue.recommend.matrix import (
     EMPTY,
     ItemMatrix,
     StrongGram,
-    by_given,
     consumption,
     known_items,
 )
@@ -72,16 +70,12 @@ class Slim:
         pairs = Pairs.of(consumption(training.interactions, items))
         m = len(items)
         strong = StrongGram.of(pairs, self.near, whole=m <= self.dense_items)
-        weights = np.zeros(strong.chosen.shape, dtype=np.float32)
-        _descend(*strong.parts, pairs.counts, self.l1, self.l2, self.signed, weights)
-        n = int(strong.chosen.shape[-1])
-        if n > self.k:
+        weights: Floats = np.zeros(strong.chosen.shape, dtype=np.float32)
+        _descend(*strong.parts, self.l1, self.l2, self.signed, weights)
+        if weights.shape[1] > self.k:
             floor = np.partition(np.abs(weights), -self.k, axis=1)[:, -self.k]
             weights[np.abs(weights) < floor[:, None]] = 0
-        ends = np.arange(0, m * n + 1, max(n, 1))
-        rows = sp.csr_matrix((weights.ravel(), strong.chosen.ravel(), ends), shape=(m, m))
-        rows.eliminate_zeros()
-        values = by_given(rows)
+        values = strong.values(weights)
         self.matrix = ItemMatrix(items, values.toarray() if m <= self.dense_items else values)
 
     def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
@@ -99,18 +93,21 @@ class Slim:
 
 @counts.compiled
 def _descend(
-    chosen: Ints, row_ptr: Rows, columns: Ints, cells: Floats, chance: Floats,
-    taken: Doubles, l1: float, l2: float, signed: bool, weights: Floats,
+    chosen: Ints, square: Floats, row_ptr: Rows, columns: Ints, cells: Floats, chance: Floats,
+    l1: float, l2: float, signed: bool, weights: Floats,
 ) -> None:  # fmt: skip
     m, n = chosen.shape
     place = np.full(m, -1, dtype=np.int32)
     gram = np.empty((n + 1, n + 1), dtype=np.float32)
-    members = np.empty(n + 1, dtype=np.int32)
     for item in range(m):
-        members[:n] = chosen[item]
-        members[n] = item
-        counts.local_gram(members, row_ptr, columns, cells, chance, place, gram)
-        solve(gram, l1, l2, signed, weights[item])
+        size = np.sum(chosen[item] >= 0)
+        members = np.append(chosen[item, :size], np.int32(item))
+        local = gram[: size + 1, : size + 1]
+        if len(square):
+            counts.gather(members, square, local)
+        else:
+            counts.local_gram(members, row_ptr, columns, cells, chance, place, local)
+        solve(local, l1, l2, signed, weights[item, :size])
 
 
 @counts.compiled

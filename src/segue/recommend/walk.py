@@ -34,9 +34,9 @@ class Walk:
 
     k: int = 1000
     alpha: float = 1.0
-    beta: float = 0.3
-    half_life: float | None = 60.0
-    fresh_days: float | None = None
+    beta: float = 0.2
+    half_life: float | None = 20.0
+    fresh_days: float | None = 30.0
     dense_items: int = DENSE_ITEMS
     name: str = "walk"
     matrix: ItemMatrix = field(default=EMPTY, repr=False)
