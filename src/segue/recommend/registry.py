@@ -33,6 +33,7 @@ STRATEGIES: Mapping[str, str] = {
     "attention": "segue.recommend.deep.attention:Attention",
     "cold": "segue.recommend.cold:Cold",
     "graph": "segue.recommend.deep.graph:Graph",
+    "towers": "segue.recommend.deep.towers:Towers",
     "multitask": "segue.recommend.deep.multitask:Multitask",
 }
 
@@ -42,6 +43,8 @@ RATERS: Mapping[str, str] = {
     "biased mf": "segue.recommend.ratings_mf:BiasedMf",
     "svd++": "segue.recommend.ratings_mf:SvdPlusPlus",
     "stacked ratings": "segue.recommend.ratings_stack:StackedRatings",
+    "deep ratings": "segue.recommend.deep.rating:DeepRatings",
+    "text ratings": "segue.recommend.deep.textual:TextRatings",
 }
 
 

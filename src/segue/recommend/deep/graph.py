@@ -130,7 +130,8 @@ class Graph:
     def _fame(self, training: Training) -> Floats:
         """(m,) log of how often each item is taken of late, against the mean."""
         lately = decayed(training.interactions, training.at, self.fading_days)[self.items]
-        return np.log((lately + 0.1 * lately.mean()) / lately.mean()).astype(np.float32)
+        mean = max(float(lately.mean()), 1e-9)
+        return np.asarray(np.log((lately + 0.1 * mean) / mean), dtype=np.float32)
 
     def _taste(self, x: sp.csr_matrix) -> sp.csr_matrix:
         """(n_users, m) consumption, mixed with that of friends."""
