@@ -50,8 +50,10 @@ class Optimiser:
         if not 0 < self.fade <= 1:
             raise BadSettings(f"fade must be in (0, 1], got {self.fade}")
 
-    def make(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """A new optimiser over some parameters."""
+    def make(
+        self, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+    ) -> torch.optim.Optimizer:
+        """A new optimiser over some parameters, or over groups of them."""
         if self.kind == "sgd":
             return torch.optim.SGD(parameters, lr=self.rate, momentum=0.9, weight_decay=self.decay)
         made = torch.optim.Adafactor if self.kind == "adafactor" else torch.optim.AdamW
@@ -107,6 +109,7 @@ def train(
     patience: int | None = None,
     valid: Callable[[], float] | None = None,
     about: str = "",
+    slow: Mapping[str, float] | None = None,
 ) -> History:
     """Train ``net`` in place and leave it in evaluation mode.
 
@@ -114,19 +117,22 @@ def train(
     weights of the best epoch are restored at the end, and ``patience`` epochs without gain end
     the training. ``checkpoint`` is written after each epoch and removed at the end; a training
     that is started again with the same first weights, settings and ``about`` (:func:`mark`) goes
-    on from there and ends with bitwise the same weights.
+    on from there and ends with bitwise the same weights. ``slow`` names parts of the net (by
+    how their parameters' names begin) and the share of the rate that they learn at.
     """
     for word, count in (("epochs", epochs), ("patience", 1 if patience is None else patience)):
         if count < 1:
             raise BadSettings(f"{word} must be >= 1, got {count}")
-    told = repr((name, epochs, optimiser, seed, patience, about))
-    run = _Run(net, optimiser.make(_trained(net)), _signature(net, told), checkpoint)
+    told = repr((name, epochs, optimiser, seed, patience, about, slow))
+    groups = _groups(net, slow or {})
+    stepper = optimiser.make([{"params": list(part)} for part in groups.values()])
+    run = _Run(net, stepper, _signature(net, told), checkpoint)
     run.resume()
     for epoch in range(run.done, epochs):
         if run.stale(patience):
             break
-        for group in run.stepper.param_groups:
-            group["lr"] = optimiser.rate_at(epoch, epochs)
+        for share, group in zip(groups, stepper.param_groups, strict=True):
+            group["lr"] = share * optimiser.rate_at(epoch, epochs)
         scalars = {"loss": run.epoch(epoch, seed, steps, optimiser.clip, name)}
         if valid is not None:
             scalars["valid"] = run.judge(valid)
@@ -138,6 +144,16 @@ def train(
 
 def _trained(net: nn.Module) -> list[nn.Parameter]:
     return [p for p in net.parameters() if p.requires_grad]
+
+
+def _groups(net: nn.Module, slow: Mapping[str, float]) -> dict[float, list[nn.Parameter]]:
+    """Share of the rate -> the parameters that learn at it."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            share = next((s for prefix, s in slow.items() if name.startswith(prefix)), 1.0)
+            groups.setdefault(share, []).append(parameter)
+    return groups
 
 
 def _signature(net: nn.Module, told: str) -> str:

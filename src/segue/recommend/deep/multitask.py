@@ -25,6 +25,8 @@ RECENT = 200  # newest entries of a history that are read
 NEXT = 20  # entries after a cut that are to be predicted
 FORBIDDEN = -1e9  # the logit of an item that the history holds
 INITIAL = 0.05
+LEAST_WORTH = 0.01  # of the oldest events: with nothing newer to learn from, they still teach
+DAY_S = 86_400.0
 USERS = 256  # scored at once
 
 
@@ -106,7 +108,9 @@ class Multitask:
 
     ``experts`` 1 is a shared bottom. ``side`` weighs the heads beside click in the loss; a head
     that the data says nothing about is left out. People are read as of random cuts in their
-    history, ``cuts`` a person and epoch, and the net predicts what came next.
+    history, ``cuts`` a person and epoch, and the net predicts what came next; what came
+    ``memory_days`` earlier than another thing teaches half as much (None: all the same).
+    ``half_life``, in entries, is that of the second, more recent reading of a history.
     """
 
     goals: Mapping[str, float] = field(default_factory=lambda: {"click": 1.0})
@@ -114,6 +118,7 @@ class Multitask:
     experts: int = 4
     dropout: float = 0.2
     half_life: float = 5.0
+    memory_days: float | None = 30.0
     side: float = 0.3
     negatives: int = 4_000
     optimiser: str = "adamw"
@@ -133,9 +138,10 @@ class Multitask:
                 raise BadSettings(f"{word} must be >= 1, got {getattr(self, word)}")
         if not 0 <= self.dropout < 1:
             raise BadSettings(f"dropout must be in [0, 1), got {self.dropout}")
-        if self.half_life <= 0 or self.side < 0:
+        if min(self.half_life, self.memory_days or 1.0) <= 0 or self.side < 0:
             raise BadSettings(
-                f"half_life must be > 0 and side >= 0, got {self.half_life} and {self.side}"
+                "half_life and memory_days must be > 0 and side >= 0, got "
+                f"{self.half_life}, {self.memory_days} and {self.side}"
             )
         strange = set(self.goals) - set(HEADS)
         if (
@@ -171,7 +177,11 @@ class Multitask:
         self._taught = np.array([np.isfinite(row).any() for row in targets])
         self._people.fit(training.profiles)
         self._content = content_of(training, seen.n_items)
-        lesson = _Lesson(self, histories, targets, self._people.encode(training.profiles))
+        age_days = (training.at - histories.times) / DAY_S
+        halved = 0.0 if self.memory_days is None else age_days / self.memory_days
+        worth = np.asarray(0.5**halved + LEAST_WORTH + 0 * age_days, dtype=np.float32)
+        profile = self._people.encode(training.profiles)
+        lesson = _Lesson(self, histories, targets, worth, profile)
         loop.seeded(self.seed)
         self._net = net = self._made()
         taken = np.bincount(histories.items[histories.weights >= 0], minlength=seen.n_items)
@@ -290,6 +300,7 @@ class _Lesson:
     settings: Multitask
     histories: Histories
     targets: Floats  # (n_heads, nnz)
+    worth: Floats  # (nnz,) how much each entry teaches
     profile: Floats
 
     def steps(self, net: GoalNet, rng: np.random.Generator) -> Iterator[Tensor]:
@@ -304,7 +315,8 @@ class _Lesson:
             places = net.places()
             looks = net.people(settings.read(own, self.profile[users], cut), places)
             moved = (self.histories.indptr[users] - own.indptr[:-1])[own.user_of[at]]
-            yield self._click(net.bias[0], looks[:, 0], places, own, cut, at, rng) + (
+            worth = self.worth[at + moved]
+            yield self._click(net.bias[0], looks[:, 0], places, own, cut, at, worth, rng) + (
                 settings.side * self._rest(net, looks, places, own, at, self.targets[:, at + moved])
             )
 
@@ -316,10 +328,12 @@ class _Lesson:
         own: Histories,
         cut: Rows,
         at: Rows,
+        worth: Floats,
         rng: np.random.Generator,
     ) -> Tensor:
         """Softmax of the entries ``at`` over all items not taken before, or a sample of them."""
-        at = at[own.weights[at] >= 0]
+        wanted = own.weights[at] >= 0
+        at, worth = at[wanted], worth[wanted]
         columns = np.arange(own.n_items)
         if own.n_items > self.settings.negatives:
             drawn = rng.integers(0, own.n_items, self.settings.negatives)
@@ -335,8 +349,9 @@ class _Lesson:
         logs = logits.masked_fill(torch.from_numpy(taken), FORBIDDEN).log_softmax(dim=1)
         owner = own.user_of[at]
         each = logs[torch.from_numpy(owner), torch.from_numpy(place[own.items[at]])]
-        counts = np.bincount(owner, minlength=own.n_users)[owner]
-        return -(each * torch.from_numpy((1 / counts).astype(np.float32))).sum() / own.n_users
+        share = worth / np.bincount(owner, minlength=own.n_users)[owner]
+        share = (share / max(share.sum(), 1e-9)).astype(np.float32)
+        return -(each * torch.from_numpy(share)).sum()
 
     def _rest(
         self, net: GoalNet, looks: Tensor, places: Tensor, own: Histories, at: Rows, targets: Floats

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial, Watcher
@@ -19,7 +18,7 @@ from segue.recommend.deep import loop, weights
 from segue.recommend.deep.userside import Pairs, ProfileCodes, Ratings
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
-PAIRS = 65_536  # rated at once: bounds the memory of a request for every item
+LEAST_STEPS = 30  # an epoch: a small set is learned in small steps, not in too few
 INITIAL = 0.05  # spread of the first item vectors
 
 
@@ -69,23 +68,8 @@ class RatingNet(nn.Module):
 
     def forward(self, pairs: Pairs) -> Tensor:
         """(n_pairs,) the rating's place in its range, before the sigmoid."""
-        bag = (pairs.items, self.liked.weight, pairs.offsets)
-        likes = functional.embedding_bag(*bag, mode="sum", per_sample_weights=pairs.surprise)
-        all_liked = functional.embedding_bag(*bag, mode="sum")
-        choices = functional.embedding_bag(
-            pairs.items, self.chosen.weight, pairs.offsets, mode="sum"
-        )
         user, item = pairs.user, pairs.item
-        inside = item.clamp(max=len(self.liked.weight) - 1)
-        own = self.liked(inside)
-        rated = pairs.rated[:, None]
-        # What the pair's own rating added is taken out again: a target must not explain itself.
-        mean = pairs.stats[:, :1]
-        count = torch.expm1(5 * pairs.stats[:, 1:2])
-        scale = torch.rsqrt(count + 1)
-        liked = likes[user] - pairs.own[:, None] * own
-        liked = (liked - mean * (all_liked[user] - rated * own)) * scale
-        chosen = (choices[user] - rated * self.chosen(inside)) * scale
+        liked, chosen = pairs.tastes(self.liked.weight), pairs.choices(self.chosen.weight)
         here = self.item(item) + self.content(self.vectors[item])
         parts = (pairs.profile[user], liked, chosen, liked * here, chosen * here, pairs.stats, here)
         s: Tensor = self.mixer(torch.cat(parts, dim=1))
@@ -96,19 +80,19 @@ class RatingNet(nn.Module):
 class DeepRatings:
     """y = sigmoid(W2 tanh(W1 [x; y; z] + b1) + b2) over the range of the ratings.
 
-    Squared error, gradient descent over ``batch`` people a step. ``dim`` is the length of the
+    Squared error, gradient descent over at most ``batch`` people a step. ``dim`` is the length of the
     learned item vectors, ``layers`` the count of hidden layers of ``width``.
     """
 
     dim: int = 32
     layers: int = 1
-    width: int = 128
+    width: int = 64
     activation: str = "tanh"
-    dropout: float = 0.2
+    dropout: float = 0.1
     optimiser: str = "adamw"
     rate: float = 3e-3
-    decay: float = 0.05
-    epochs: int = 20
+    decay: float = 2.0
+    epochs: int = 15
     batch: int = 16
     seed: int = 0
     name: str = "deep ratings"
@@ -136,10 +120,10 @@ class DeepRatings:
     def suggest(trial: Trial) -> dict[str, Any]:
         return {
             "layers": trial.suggest_int("layers", 1, 2),
-            "width": trial.suggest_categorical("width", [64, 128, 256]),
+            "width": trial.suggest_categorical("width", [32, 64, 128]),
             "dropout": trial.suggest_float("dropout", 0.0, 0.5),
             "rate": trial.suggest_float("rate", 1e-3, 1e-2, log=True),
-            "decay": trial.suggest_float("decay", 1e-3, 1.0, log=True),
+            "decay": trial.suggest_float("decay", 0.1, 5.0, log=True),
         }
 
     def fit(self, training: Training) -> None:
@@ -152,11 +136,11 @@ class DeepRatings:
         mean = (self._ratings.mean - self._ratings.low) / (self._ratings.high - self._ratings.low)
         nn.init.constant_(net.mixer.out.bias, np.log(mean / (1 - mean)))
         people = np.flatnonzero(past.counts)
+        parts = min(max(-(-len(people) // self.batch), LEAST_STEPS), len(people))
 
         def steps(epoch: int, rng: np.random.Generator) -> Iterator[Tensor]:
             order = rng.permutation(people)
-            for start in range(0, len(order), self.batch):
-                users = order[start : start + self.batch]
+            for users in np.array_split(order, parts):
                 own = past.take(users)
                 every = np.arange(len(own.items), dtype=np.intp)
                 pairs = self._ratings.pairs(
@@ -164,7 +148,7 @@ class DeepRatings:
                 )
                 assert own.values is not None
                 target = torch.from_numpy(own.values)
-                yield ((self._rating(net(pairs)) - target) ** 2).mean()
+                yield ((self._ratings.placed(net(pairs)) - target) ** 2).mean()
 
         loop.train(
             net,
@@ -188,28 +172,15 @@ class DeepRatings:
         }
         return RatingNet(self._content, self._people.width, self.dim, mixer)
 
-    def _rating(self, s: Tensor) -> Tensor:
-        low, high = self._ratings.low, self._ratings.high
-        return low + (high - low) * torch.sigmoid(s)
-
     def ratings(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
         """A person's own rating of an item never takes part in the prediction of it."""
         if self._net is None:
             raise BadSettings("deep ratings: not fitted; call fit or restore first")
-        past, n_items = self._ratings.known(histories), histories.n_items
-        profile = self._people.encode(profiles)
-        out = np.zeros((histories.n_users, n_items), dtype=np.float32)
-        step = max(1, PAIRS // max(n_items, 1))
-        for start in range(0, histories.n_users, step):
-            users = np.arange(start, min(start + step, histories.n_users), dtype=np.intp)
-            some = past.take(users)
-            entry = np.full((len(users), n_items), -1, dtype=np.intp)
-            entry[some.user_of, some.items] = np.arange(len(some.items))
-            user = np.repeat(np.arange(len(users), dtype=np.intp), n_items)
-            item = np.tile(np.arange(n_items, dtype=np.intp), len(users))
-            pairs = self._ratings.pairs(some, profile[users], user, item, entry.ravel(), told=False)
+        out = np.zeros((histories.n_users, histories.n_items), dtype=np.float32)
+        for users, pairs in self._ratings.everything(histories, self._people.encode(profiles)):
             with torch.no_grad():
-                out[users] = self._rating(self._net(pairs)).numpy().reshape(len(users), n_items)
+                s = self._net(pairs)
+            out[users] = self._ratings.placed(s).numpy().reshape(len(users), histories.n_items)
         return out
 
     def state(self) -> Arrays:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from segue.core.errors import BadInput
 from segue.core.protocols import Arrays
@@ -15,6 +16,7 @@ from segue.core.types import Floats, Histories, Interactions, Profile, Rows
 from segue.recommend.groups import labels
 
 SHRINK = 5.0  # ratings at the mean that every item and every person is credited with
+PAIRS = 65_536  # rated at once: bounds the memory of a request for every item
 FIELDS = 3  # gender, age group, occupation
 
 
@@ -70,6 +72,28 @@ class Pairs:
     own: Tensor  # (n_pairs,) the pair's own surprise; 0 where there is none
     rated: Tensor  # (n_pairs,) 1 where the history holds the pair
     stats: Tensor  # (n_pairs, 6) person: mean surprise, log count, spread; item: the same
+
+    @property
+    def scale(self) -> Tensor:
+        """(n_pairs, 1) 1/sqrt(entries + 1), the pair's own left out."""
+        return torch.rsqrt(torch.expm1(5 * self.stats[:, 1:2]) + 1)
+
+    def tastes(self, table: Tensor) -> Tensor:
+        """(n_pairs, dim) the history's rows of ``table``, weighted by how much the person rates
+        them above their own mean: the pair's own rating left out, over the root of the count."""
+        own = table[self.item.clamp(max=len(table) - 1)]
+        bag = (self.items, table, self.offsets)
+        likes = embedding_bag(*bag, mode="sum", per_sample_weights=self.surprise)
+        every = embedding_bag(*bag, mode="sum")
+        mean = self.stats[:, :1]
+        liked = likes[self.user] - self.own[:, None] * own
+        return (liked - mean * (every[self.user] - self.rated[:, None] * own)) * self.scale
+
+    def choices(self, table: Tensor) -> Tensor:
+        """(n_pairs, dim) the same, unweighted: what the person chose to rate."""
+        own = table[self.item.clamp(max=len(table) - 1)]
+        every = embedding_bag(self.items, table, self.offsets, mode="sum")
+        return (every[self.user] - self.rated[:, None] * own) * self.scale
 
 
 @dataclass
@@ -157,6 +181,23 @@ class Ratings:
             rated=torch.from_numpy(rated),
             stats=torch.from_numpy(np.ascontiguousarray(stats, dtype=np.float32)),
         )
+
+    def everything(self, histories: Histories, profile: Floats) -> Iterator[tuple[Rows, Pairs]]:
+        """Every person with every item, some people at a time: their rows, and the pairs."""
+        past, n_items = self.known(histories), histories.n_items
+        step = max(1, PAIRS // max(n_items, 1))
+        for start in range(0, histories.n_users, step):
+            users = np.arange(start, min(start + step, histories.n_users), dtype=np.intp)
+            some = past.take(users)
+            entry = np.full((len(users), n_items), -1, dtype=np.intp)
+            entry[some.user_of, some.items] = np.arange(len(some.items))
+            user = np.repeat(np.arange(len(users), dtype=np.intp), n_items)
+            item = np.tile(np.arange(n_items, dtype=np.intp), len(users))
+            yield users, self.pairs(some, profile[users], user, item, entry.ravel(), told=False)
+
+    def placed(self, s: Tensor) -> Tensor:
+        """Ratings of s: the sigmoid, over the range."""
+        return self.low + (self.high - self.low) * torch.sigmoid(s)
 
     def state(self) -> Arrays:
         bounds = np.array([self.low, self.high, self.mean, self.spread], dtype=np.float64)
