@@ -28,6 +28,8 @@ from segue.evaluate import compare, metrics
 from segue.recommend.deep.attention import Attention
 
 HERE = Path(__file__).parent
+# People are asked about as of their own last event, so there is no popularity "of late" here.
+OWN = {"horizon": 1, "half_life_days": None}
 PEOPLE = 512  # ranked at a time
 
 
@@ -121,7 +123,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     split = splits.export(given.set, "last")
-    settings = dict(given.settings)
+    settings = OWN | given.settings
     if "epochs" not in settings:
         known = replace(split.training, interactions=split.valid.known, at=split.valid.at)
         settings["epochs"] = epochs_within(known, given.budget_s, settings)

@@ -16,8 +16,9 @@ import torch
 from contracts.strategy_contract import DAY_S, N_ITEMS, StrategyContract, checkerboard, one
 from segue.core.errors import BadPackage, BadSettings
 from segue.core.types import Histories, Interactions, Profile, Training, Vectors
-from segue.recommend.deep.attention import Attention, _Past, first_vectors
+from segue.recommend.deep.attention import Attention
 from segue.recommend.deep.blocks import GAPS, SampledSoftmax, bucket, gbce
+from segue.recommend.deep.past import Past, first_vectors
 
 
 class TestAttention(StrategyContract):
@@ -43,7 +44,7 @@ def cycle(n_users: int = 40, n_items: int = N_ITEMS, steps: int = 12) -> Trainin
 
 @cache
 def on_a_circle() -> Attention:
-    made = Attention(min_steps=120, dropout=0.0, rate=1e-2)
+    made = Attention(layers=1, min_steps=60, dropout=0.0, rate=1e-2)
     made.fit(cycle())
     return made
 
@@ -73,7 +74,7 @@ def test_an_empty_history_is_scored_by_how_people_start() -> None:
     training = cycle()
     seen = training.interactions
     begun = replace(training, interactions=replace(seen, items=(seen.time // 60).astype(np.intp)))
-    made = Attention(min_steps=60)
+    made = Attention(layers=1, min_steps=40)
     made.fit(begun)  # everyone starts with item 0
     assert int(np.argmax(made.scores(one([]), [Profile()], 0.0)[0])) == 0
 
@@ -89,11 +90,42 @@ def test_a_new_item_is_scored_by_its_content_and_one_without_any_by_nothing() ->
         content=Vectors(values, present, "test"),
         interactions=replace(training.interactions, n_items=N_ITEMS + 3),
     )
-    made = Attention(id_dropout=0.3, min_steps=60)
+    made = Attention(layers=1, id_dropout=0.3, min_steps=40)
     made.fit(wider)
     scores = made.scores(one([0, 2, 4], N_ITEMS + 3), [Profile()], 1e6)[0]
     assert scores[N_ITEMS] > 2 * scores[N_ITEMS + 1] > 0  # like item 0, like item 1
     assert scores[N_ITEMS + 2] == 0
+
+
+def test_popularity_is_that_of_late_unless_told_otherwise() -> None:
+    training = cycle()
+    lately = replace(training, at=training.interactions.time[-1] + 30 * DAY_S)
+    seen = training.interactions
+    early = seen.items < N_ITEMS // 2
+    order = np.argsort(np.where(early, -300 * DAY_S, 0) + seen.time, kind="stable")
+    moved = replace(
+        seen,
+        users=seen.users[order],
+        items=seen.items[order],
+        time=(np.where(early, -300 * DAY_S, 0) + seen.time)[order],
+    )
+    ever = Attention(min_steps=1, half_life_days=None)
+    late = Attention(min_steps=1, half_life_days=10.0)
+    for made in (ever, late):
+        made.fit(replace(lately, interactions=moved))
+    gain = late.popularity - ever.popularity
+    assert gain[N_ITEMS // 2 :].min() > 0 > gain[: N_ITEMS // 2].max()
+
+
+def test_a_longer_horizon_foresees_what_comes_later() -> None:
+    near, far = (
+        Attention(layers=1, min_steps=60, dropout=0.0, rate=1e-2, horizon=h) for h in (1, 4)
+    )
+    for made in (near, far):
+        made.fit(cycle())
+    walked = one([1, 2, 3, 4])
+    next_but_two = [made.scores(walked, [Profile()], DAY_S)[0, 7] for made in (near, far)]
+    assert next_but_two[1] > 2 * next_but_two[0]
 
 
 def test_what_is_rejected_is_never_a_target() -> None:
@@ -106,7 +138,7 @@ def test_what_is_rejected_is_never_a_target() -> None:
 
 
 def test_refit_learns_what_is_new_and_keeps_what_was_known() -> None:
-    made = Attention(min_steps=120, dropout=0.0, rate=1e-2, epochs=40)
+    made = Attention(layers=1, min_steps=60, dropout=0.0, rate=1e-2, epochs=60, refit_share=0.5)
     made.fit(cycle())
     assert made.net is not None
     before = made.net.spans.detach().clone()
@@ -156,13 +188,13 @@ def test_every_entry_is_foreseen_once_an_epoch() -> None:
         times=np.arange(9, dtype=np.float64),
         n_items=9,
     )
-    past = _Past.of_histories(histories, np.ones(9, dtype=np.bool_), 3)
-    first, last, start = past.windows(np.random.default_rng(1))
+    past = Past.of_histories(histories, np.ones(9, dtype=np.bool_), 3)
+    first, last, person = past.windows(np.random.default_rng(1))
     told = np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)])
     np.testing.assert_array_equal(told, np.arange(9))
     assert (last - first).max() <= 3
-    batch = past.batch(first, last, start)
-    for row, (a, b, s) in enumerate(zip(first, last, start, strict=True)):
+    batch = past.batch(first, last, person)
+    for row, (a, b, s) in enumerate(zip(first, last, past.starts[person], strict=True)):
         known = [0 if at == s else at for at in range(a, b)]  # the entry before, by row plus 1
         assert batch.items[row, : b - a].tolist() == known
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-import scipy.sparse.linalg as spla
 import torch
 from torch import Tensor
 
@@ -17,18 +15,13 @@ from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial, Watcher
 from segue.core.types import Bools, Floats, Histories, Profile, Rows, Training
 from segue.recommend.deep import loop, weights
-from segue.recommend.deep.blocks import (
-    Batch,
-    SampledSoftmax,
-    SequenceNet,
-    Shape,
-    bucket,
-    gbce,
-    level,
-)
+from segue.recommend.deep.blocks import SampledSoftmax, SequenceNet, Shape, gbce
+from segue.recommend.deep.past import Past, first_vectors
 
+COUNTS = ("dim", "layers", "heads", "max_length", "horizon", "negatives", "epochs", "batch")
 LOSSES = ("softmax", "gbce")
-REACH = 10  # entries between two items that still count as neighbours in the first vectors
+STEADY = 5.0  # events an item
+DAY_S = 86_400.0
 BLOCK = 64  # people scored at a time
 
 
@@ -39,6 +32,10 @@ class Attention:
     Trained to name each entry from those before it, against ``negatives`` items a batch. The item
     vectors start from the neighbours in histories (:func:`first_vectors`), which saves most of the
     epochs. ``epochs`` grows on small data until ``min_steps`` steps are made.
+    A target is drawn from the next ``horizon`` entries: 1 foresees the very next item, more what
+    is wanted later on (the dense targets of PinnerFormer; Pancha et al., KDD 2022).
+    ``half_life_days`` moves the popularity in the scores to that of late (:meth:`_drift`); None
+    leaves it as in all of the past, right when people are not asked about as of now.
     A score is ``log(1 + lift)``, lift being how many times as likely as by chance an item comes
     next; 0 for items with neither history nor content.
     """
@@ -47,6 +44,8 @@ class Attention:
     layers: int = 2
     heads: int = 2
     max_length: int = 100
+    horizon: int = 1
+    half_life_days: float | None = None
     dropout: float = 0.1
     id_dropout: float = 0.1  # share of items trained on their content alone
     loss: str = "softmax"
@@ -68,7 +67,7 @@ class Attention:
     known: Bools = field(default_factory=lambda: np.zeros(0, np.bool_), repr=False)
 
     def __post_init__(self) -> None:
-        for word in ("dim", "layers", "heads", "max_length", "negatives", "epochs", "batch"):
+        for word in COUNTS:
             if getattr(self, word) < 1:
                 raise BadSettings(f"{word} must be >= 1, got {getattr(self, word)}")
         if self.dim % self.heads:
@@ -78,6 +77,8 @@ class Attention:
                 raise BadSettings(f"{word} must be in [0, 1), got {getattr(self, word)}")
         if not 0 < self.refit_share <= 1:
             raise BadSettings(f"refit_share must be in (0, 1], got {self.refit_share}")
+        if self.half_life_days is not None and self.half_life_days <= 0:
+            raise BadSettings(f"half_life_days must be > 0 or None, got {self.half_life_days}")
         if self.loss not in LOSSES:
             raise BadSettings(f"loss must be one of {LOSSES}, got {self.loss!r}")
 
@@ -85,15 +86,15 @@ class Attention:
     def suggest(trial: Trial) -> dict[str, Any]:
         return {
             "dim": trial.suggest_categorical("dim", (32, 64, 128)),
-            "layers": trial.suggest_int("layers", 1, 3),
-            "dropout": trial.suggest_float("dropout", 0.0, 0.4),
+            "epochs": trial.suggest_categorical("epochs", (4, 8, 16)),
             "rate": trial.suggest_float("rate", 1e-3, 2e-2, log=True),
-            "max_length": trial.suggest_categorical("max_length", (50, 100, 200)),
+            "horizon": trial.suggest_categorical("horizon", (1, 5, 20)),
+            "half_life_days": trial.suggest_categorical("half_life_days", (None, 30.0)),
         }
 
     def fit(self, training: Training) -> None:
         loop.seeded(self.seed)
-        past = _Past.of(training, self.max_length)
+        past = Past.of(training, self.max_length)
         self.net = SequenceNet(self._shape(training), self.dropout)
         with torch.no_grad():
             count = past.counts
@@ -114,7 +115,7 @@ class Attention:
             self.fit(training)
             return
         loop.seeded(self.seed)
-        past = _Past.of(training, self.max_length)
+        past = Past.of(training, self.max_length)
         self.net = SequenceNet(shape, self.dropout)
         kept = {k: v for k, v in old.state_dict().items() if k not in ("own", "popularity")}
         self.net.load_state_dict(kept, strict=False)
@@ -138,7 +139,7 @@ class Attention:
         )
 
     def _train(
-        self, training: Training, past: _Past, epochs: int, rate: float, min_steps: int
+        self, training: Training, past: Past, epochs: int, rate: float, min_steps: int
     ) -> None:
         assert self.net is not None
         content = _content(training)
@@ -161,7 +162,27 @@ class Attention:
         with torch.inference_mode():
             rows = torch.arange(self.net.shape.n_items)
             self.table = self.net.vectors(rows, torch.from_numpy(content)).numpy()
-        self.popularity = weights.array_of(self.net.popularity)
+        self.popularity = weights.array_of(self.net.popularity) + self._drift(training)
+
+    def _drift(self, training: Training) -> Floats:
+        """(n_items,) log of how much likelier an item is now than over the whole past.
+
+        A correction for a shift of the prior (Saerens, Latinne and Decaestecker, 2002), damped by
+        :data:`STEADY` events an item of the old shares.
+        """
+        seen = training.interactions
+        wanted = seen.weight >= 0
+        ever = np.bincount(seen.items[wanted], minlength=seen.n_items)
+        if self.half_life_days is None or not ever.any():
+            return np.zeros(seen.n_items, dtype=np.float32)
+        age_days = (training.at - seen.time[wanted]) / DAY_S
+        lately = np.bincount(
+            seen.items[wanted], 0.5 ** (age_days / self.half_life_days), minlength=seen.n_items
+        )
+        share, damping = ever / ever.sum(), STEADY * seen.n_items
+        now = (lately + damping * share) / (lately.sum() + damping)
+        ratio = np.where(ever > 0, now / np.maximum(share, 1e-12), 1.0)
+        return np.log(ratio).astype(np.float32)
 
     def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
         out = np.zeros((histories.n_users, histories.n_items), dtype=np.float32)
@@ -170,14 +191,14 @@ class Attention:
         known = np.flatnonzero(self.known[: histories.n_items])
         wanted = torch.from_numpy(self.table[known])
         popularity = torch.from_numpy(self.popularity[known])
-        past = _Past.of_histories(histories, self.known, self.max_length)
+        past = Past.of_histories(histories, self.known, self.max_length)
         lengths = np.minimum(past.ends - past.starts + 1, self.max_length)
         order = np.argsort(lengths, kind="stable")  # people of one length share a batch
         with torch.inference_mode():
             for at_ in range(0, len(order), BLOCK):
                 people = order[at_ : at_ + BLOCK]
                 ends = past.ends[people] + 1  # what would come after the newest entry
-                batch = past.batch(ends - lengths[people], ends, past.starts[people])
+                batch = past.batch(ends - lengths[people], ends, people)
                 batch, rows, _, _ = batch.local()
                 x = self.net(batch, torch.from_numpy(self.table[rows]))
                 x = x[np.arange(len(people)), lengths[people] - 1]
@@ -213,97 +234,17 @@ class Attention:
 
 
 @dataclass(frozen=True)
-class _Past:
-    """Histories laid end to end; person ``p`` owns the entries ``starts[p]`` to ``ends[p]``."""
-
-    items: Rows
-    times: Tensor
-    levels: Tensor
-    wanted: Bools  # not rejected, hence something to foresee
-    starts: Rows
-    ends: Rows
-    counts: Rows  # (n_items,) how often each item is wanted
-    length: int  # entries a window
-
-    @staticmethod
-    def of(training: Training, length: int) -> _Past:
-        histories = training.interactions.histories()
-        return _Past.of_histories(histories, np.ones(histories.n_items, np.bool_), length)
-
-    @staticmethod
-    def of_histories(histories: Histories, known: Bools, length: int) -> _Past:
-        """Entries on items that are not ``known`` are left out."""
-        inside = histories.items < len(known)
-        inside[inside] = known[histories.items[inside]]
-        ends = np.concatenate([[0], np.cumsum(inside)])[histories.indptr]
-        items, given = histories.items[inside], histories.weights[inside]
-        return _Past(
-            items=items,
-            times=torch.from_numpy(histories.times[inside]),
-            levels=level(torch.from_numpy(given)),
-            wanted=given >= 0,
-            starts=ends[:-1],
-            ends=ends[1:],
-            counts=np.bincount(items[given >= 0], minlength=histories.n_items),
-            length=length,
-        )
-
-    @property
-    def person(self) -> Rows:
-        """(n_entries,) whose each entry is."""
-        return np.repeat(np.arange(len(self.starts)), self.ends - self.starts)
-
-    def windows(self, rng: np.random.Generator) -> tuple[Rows, Rows, Rows]:
-        """First and last-plus-one entry to foresee of each window, and the start of its person.
-
-        Every entry is in one window; where a long history is cut is drawn anew each time.
-        """
-        counts = self.ends - self.starts
-        long = counts > self.length
-        phase = np.where(long, rng.integers(0, self.length, len(counts)), 0)
-        rank = np.repeat(self.ends, counts) - 1 - np.arange(len(self.items))
-        number = (rank + np.repeat(phase, counts)) // self.length
-        person = self.person
-        new = np.ones(len(self.items), dtype=np.bool_)
-        new[1:] = (number[1:] != number[:-1]) | (person[1:] != person[:-1])
-        first = np.flatnonzero(new)
-        return first, np.append(first[1:], len(self.items)), self.starts[person[first]]
-
-    def batch(self, first: Rows, last: Rows, start: Rows) -> Batch:
-        """What is known when each entry of ``first`` to ``last - 1`` is foreseen: the entry
-        before it, or the start of the history (item 0; others are rows plus 1)."""
-        length = int((last - first).max())
-        at = torch.from_numpy(first[:, None] + np.arange(length)[None, :] - 1)
-        begin = torch.from_numpy(start[:, None])
-        inside = (at >= begin) & (at < torch.from_numpy(last[:, None]) - 1)
-        at = at.clamp(0, max(len(self.items) - 1, 0))
-        if not len(self.items):
-            zero = torch.zeros(at.shape, dtype=torch.int64)
-            return Batch(zero, zero.double(), zero, zero + level(torch.ones(())))
-        since = torch.where(at > begin, self.times[at] - self.times[(at - 1).clamp(min=0)], 0)
-        times = torch.where(
-            inside, self.times[at], self.times[begin.clamp(max=len(self.items) - 1)]
-        )
-        return Batch(
-            items=torch.where(inside, torch.from_numpy(self.items)[at] + 1, 0),
-            times=times,
-            gaps=torch.where(inside, bucket(since.clamp(min=0)), 0),
-            levels=torch.where(inside, self.levels[at], level(torch.ones(()))),
-        )
-
-
-@dataclass(frozen=True)
 class _Lesson:
     """The batches of an epoch and their losses."""
 
     settings: Attention
     net: SequenceNet
-    past: _Past
+    past: Past
     content: Tensor
 
     def steps(self, epoch: int, rng: np.random.Generator) -> Iterator[Tensor]:
         """The loss of each batch of windows of about one length."""
-        first, last, start = self.past.windows(rng)
+        first, last, person = self.past.windows(rng)
         order = np.argsort(last - first + rng.random(len(first)) * 8, kind="stable")
         length = (last - first)[order]
         batches, begin = [], 0
@@ -314,16 +255,20 @@ class _Lesson:
                 begin = end
         for number in rng.permutation(len(batches)):
             chosen = batches[number]
-            loss = self.loss(first[chosen], last[chosen], start[chosen], rng)
+            loss = self.loss(first[chosen], last[chosen], person[chosen], rng)
             if loss is not None:
                 yield loss
 
-    def loss(self, first: Rows, last: Rows, start: Rows, rng: np.random.Generator) -> Tensor | None:
+    def loss(
+        self, first: Rows, last: Rows, person: Rows, rng: np.random.Generator
+    ) -> Tensor | None:
         """Of one batch; None when it holds nothing to foresee."""
-        batch = self.past.batch(first, last, start)
-        steps = np.arange(batch.items.shape[1])
-        place = np.minimum(first[:, None] + steps, len(self.past.items) - 1)
-        asked = (first[:, None] + steps < last[:, None]) & self.past.wanted[place]
+        batch = self.past.batch(first, last, person)
+        place = first[:, None] + np.arange(batch.items.shape[1])
+        inside = place < last[:, None]
+        place += rng.integers(0, self.settings.horizon, place.shape)
+        place = np.minimum(place, self.past.ends[person][:, None] - 1)
+        asked = inside & self.past.wanted[place]
         if not asked.any():
             return None
         target = self.past.items[place[asked]]
@@ -372,34 +317,3 @@ def _content(training: Training) -> Floats:
     present = np.flatnonzero(training.content.present[:n])
     out[present] = training.content.values[present]
     return out
-
-
-def first_vectors(items: Rows, person: Rows, n_items: int, dim: int) -> Floats:
-    """(n_items, <= dim) unit rows: leading eigenvectors of how often items are near one another.
-
-    Counts of pairs up to ``REACH`` entries apart, weighted 1/lag and divided by the root of both
-    items' totals, less the leading pair, which is popularity.
-    """
-    near = sp.csr_matrix((n_items, n_items), dtype=np.float64)
-    for lag in range(1, REACH + 1):
-        same = person[:-lag] == person[lag:]
-        pairs = (items[:-lag][same], items[lag:][same])
-        ones = np.full(len(pairs[0]), 1 / lag)
-        near = near + sp.csr_matrix((ones, pairs), shape=near.shape)
-    near = near + near.T
-    total = np.asarray(near.sum(axis=1)).ravel()
-    rank = min(dim, int((total > 0).sum()) - 2)
-    if rank < 1:
-        return np.zeros((n_items, 0), dtype=np.float32)
-    scale = sp.diags(1 / np.sqrt(np.maximum(total, 1e-9)))
-    near = (scale @ near @ scale).tocsr()
-    lead = np.sqrt(total / total.sum())
-
-    def apply(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return np.asarray(near @ x - lead * (lead @ x))
-
-    operator = spla.LinearOperator(near.shape, matvec=apply, dtype=np.float64)
-    strength, side = spla.eigsh(operator, k=rank, which="LA", v0=np.ones(n_items))
-    vectors = side * np.sqrt(np.maximum(strength, 0))
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, 1e-3), dtype=np.float32)
