@@ -62,7 +62,7 @@ def test_bad_settings_are_named(kind: type[Als] | type[Bpr], settings: dict[str,
 
 
 def test_als_folds_in_the_weighted_least_squares_solution() -> None:
-    strategy = Als(factors=5, alpha=3.0, regularization=0.7, half_life=None)
+    strategy = Als(factors=5, alpha=3.0, regularization=0.1, half_life=None)
     strategy.fit(checkerboard())
     y = strategy.vectors.values.astype(np.float64)
     history = Histories.of_one([0, 2, 5], [1.0, 0.5, -1.0], [0, 1, 2], N_ITEMS)
@@ -70,8 +70,9 @@ def test_als_folds_in_the_weighted_least_squares_solution() -> None:
     confidence[[0, 2, 5]] = [4.0, 2.5, 4.0]
     preference[[0, 2, 5]] = [1, 1, -1]
     weighted = y * confidence[:, None]
-    expected = np.linalg.solve(y.T @ weighted + 0.7 * np.eye(5), weighted.T @ preference)
+    expected = np.linalg.solve(y.T @ weighted + strategy.ridge * np.eye(5), weighted.T @ preference)
     np.testing.assert_allclose(strategy.people(history)[0], expected, atol=1e-5)
+    assert strategy.ridge == pytest.approx(0.1 * 60 * 8 / N_ITEMS)
     assert (strategy.people(one([])) == 0).all()
 
 
@@ -85,7 +86,7 @@ def test_als_people_of_the_fit_stand_where_implicit_put_them() -> None:
     confidence = 1 + strategy.alpha * seen
     for item in (0, 7):
         weighted = people * confidence[:, item, None]
-        left = people.T @ weighted + strategy.regularization * np.eye(4)
+        left = people.T @ weighted + strategy.ridge * np.eye(4)
         expected = np.linalg.solve(left, weighted.T @ seen[:, item])
         np.testing.assert_allclose(strategy.vectors.values[item], expected, rtol=0.05, atol=0.02)
 

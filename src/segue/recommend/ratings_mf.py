@@ -32,7 +32,7 @@ class BiasedMf:
     """
 
     factors: int = 16
-    iterations: int = 50
+    iterations: int = 30
     strength: float = 20.0
     content: float | None = 10.0
     profile: float | None = 20.0

@@ -20,7 +20,7 @@ from segue.recommend.ratings_knn import KnnRatings
 from segue.recommend.ratings_mean import MeanRatings
 from segue.recommend.ratings_mf import BiasedMf, SvdPlusPlus
 
-ENOUGH_ROWS = 100_000  # held-out ratings; after so many no further fold is fitted
+ENOUGH_ROWS = 30_000  # held-out ratings; after so many no further fold is fitted
 RIDGE = 1.0
 SLICE = 256  # people whose every item is rated at once
 
@@ -150,8 +150,14 @@ class StackedRatings:
         self, histories: Histories, profiles: Sequence[Profile], users: Rows, items: Rows
     ) -> Floats:
         """(n,) float32 ratings of the pairs (users[i], items[i]), ``users`` being positions."""
+        return self._rate(self._table(histories, profiles, users, items))
+
+    def of_parts(
+        self, histories: Histories, profiles: Sequence[Profile], users: Rows, items: Rows
+    ) -> dict[str, Floats]:
+        """What each part says of the same pairs, by its name."""
         table = self._table(histories, profiles, users, items)
-        return self._rate(table)
+        return {part.name: table[:, n].astype(np.float32) for n, part in enumerate(self.parts)}
 
     def _rate(self, table: Doubles) -> Floats:
         out = self._design(table) @ self.weights
