@@ -206,3 +206,18 @@ def test_variants_of_a_history_are_computed_like_new_histories(
     assert set(fast) == set(slow)
     for name, scores in slow.items():
         np.testing.assert_allclose(fast[name], scores, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_forecasts_are_probabilities_and_name_what_is_unknown(
+    pipeline: Pipeline, grown: Pipeline, before_test: Training
+) -> None:
+    query = query_of(before_test, longest(before_test, 1)[0])
+    found = pipeline.outlook(query, ["1", "2"])
+    assert found.returns is not None
+    assert 0 <= found.returns <= 1
+    # Ratings alone tell neither what kind comes next nor how much is watched.
+    assert found.fractions is None
+    assert set(found.unknown) == {"next_kind", "fractions"}
+    assert grown.outlook(widened(query, len(grown.catalogue)), ["1"]).returns == found.returns
+    with pytest.raises(NotFound, match="not in the catalogue"):
+        pipeline.outlook(query, ["nothing"])

@@ -195,6 +195,11 @@ class TestRecommendations:
         assert sum(reason["share"] for reason in out["reasons"]) == pytest.approx(1)
         assert client.get("/v1/users/1/recommendations/no/reasons").status_code == 404
 
+    def test_a_model_without_forecasts_says_so(self, client):
+        answer = client.get("/v1/users/1/outlook")
+        assert answer.status_code == 404
+        assert "makes no forecasts" in answer.json()["error"]["message"]
+
 
 class TestItems:
     def test_are_shown_with_picture_and_file(self, client):

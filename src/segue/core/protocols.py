@@ -8,7 +8,17 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from segue.core.types import Floats, Histories, Profile, Query, Ranking, Reason, Rows, Training
+from segue.core.types import (
+    Floats,
+    Histories,
+    Outlook,
+    Profile,
+    Query,
+    Ranking,
+    Reason,
+    Rows,
+    Training,
+)
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -116,6 +126,14 @@ class Recommender(Protocol):
 
     def similar(self, item_id: str, k: int) -> Ranking:
         """Items most like one item, best first, the item itself left out."""
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A recommender that also forecasts behaviour."""
+
+    def outlook(self, query: Query, item_ids: Sequence[str]) -> Outlook:
+        """Forecasts for a person, and for them with each of some items."""
 
 
 class Encoder(Protocol):

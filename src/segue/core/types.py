@@ -392,3 +392,18 @@ class Ranking:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a person is likely to do, as calibrated probabilities.
+
+    None where the events say nothing about it; ``unknown`` then holds the reason by the name of
+    the field.
+    """
+
+    next_kind: Mapping[str, float] | None  # kind of event -> probability; sums to one
+    returns: float | None  # probability of a new visit within ``horizon_days``
+    horizon_days: float
+    fractions: Mapping[str, float] | None  # item id -> share in [0, 1] watched once begun
+    unknown: Mapping[str, str]

@@ -11,7 +11,17 @@ import numpy as np
 
 from segue.core.errors import BadInput, BadSettings
 from segue.core.protocols import Arrays, Trial
-from segue.core.types import EVENT_KINDS, Bools, Doubles, Floats, Histories, Profile, Rows, Training
+from segue.core.types import (
+    EVENT_KINDS,
+    Bools,
+    Doubles,
+    Floats,
+    Histories,
+    Outlook,
+    Profile,
+    Rows,
+    Training,
+)
 from segue.recommend.calibrate import Calibrator, calibrator
 from segue.recommend.lessons import Lessons, consumptions, fractions, kinds, returns
 from segue.recommend.moments import DAY_S, PERSON, WORDS, Timeline, Words, person
@@ -19,6 +29,7 @@ from segue.recommend.watched import ITEM, ItemSide, Watches
 
 NEXT_KIND, RETURN, FRACTION = "next kind", "return", "fraction"
 TARGETS = (NEXT_KIND, RETURN, FRACTION)
+FIELDS = {NEXT_KIND: "next_kind", RETURN: "returns", FRACTION: "fractions"}  # of an Outlook
 LATER = 0.2  # share of the lessons, the latest, that calibrates instead of training
 LEAST = 300  # lessons of a target
 LEAST_EACH = 20  # lessons of a class, in each part
@@ -238,6 +249,27 @@ class Outcomes:
         wanted = np.tile(np.asarray(items, dtype=np.intp), histories.n_users)
         item = self.side.rows(histories, owner, wanted, np.full(len(owner), at))
         return forecast(np.hstack([people[owner], item])).reshape(histories.n_users, len(items))
+
+    def outlook(
+        self, history: Histories, profile: Profile, at: float, items: Mapping[str, int]
+    ) -> Outlook:
+        """All forecasts for one person; ``items`` are rows by id."""
+        given = (history, [profile], at)
+        kinds = None
+        if NEXT_KIND in self.forecasts:
+            likely = self.next_kind(*given)[0].tolist()
+            kinds = {k: p for k, p in zip(EVENT_KINDS, likely, strict=True) if p > 0}
+        shares = None
+        if FRACTION in self.forecasts:
+            rows = np.array(list(items.values()), dtype=np.intp)
+            shares = dict(zip(items, self.fraction(*given, rows)[0].tolist(), strict=True))
+        return Outlook(
+            next_kind=kinds,
+            returns=float(self.returns(*given)[0]) if RETURN in self.forecasts else None,
+            horizon_days=self.horizon_days,
+            fractions=shares,
+            unknown={FIELDS[target]: reason for target, reason in self.refused.items()},
+        )
 
     def _people(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
         return person(histories, np.full(histories.n_users, at), self.words.codes(profiles))

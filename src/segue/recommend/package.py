@@ -24,6 +24,7 @@ from segue.core.types import Catalogue, Vectors
 from segue.recommend.blend import Blend, Blending, BlendSettings
 from segue.recommend.bridge import Bridge
 from segue.recommend.features import Side
+from segue.recommend.outcomes import Outcomes
 from segue.recommend.pipeline import Pipeline
 from segue.recommend.plain_blend import LinearBlend, LinearSettings, Single, SingleSettings
 from segue.recommend.plan import Plan
@@ -31,6 +32,7 @@ from segue.recommend.registry import INSTALL_DEEP, is_deep
 
 FORMAT = 2
 MANIFEST = "manifest.json"
+OUTCOMES = "outcomes"
 _BLENDS: Mapping[str, tuple[Any, Any]] = {
     Blend.kind: (Blend, BlendSettings),
     LinearBlend.kind: (LinearBlend, LinearSettings),
@@ -109,6 +111,9 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
     try:
         plan = Plan.from_dict(manifest["plan"])
         side, bridge = _restored(plan, states)
+        outcomes = Outcomes() if OUTCOMES in states else None
+        if outcomes is not None:
+            outcomes.restore(states[OUTCOMES])
         blend = _blend(manifest, files, plan)
     except MissingExtra:
         raise
@@ -124,6 +129,7 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         side=side,
         bridge=bridge,
         blend=blend,
+        outcomes=outcomes,
         fitted_at=float(manifest["fitted_at"]),
         data_hash=str(manifest["data_hash"]),
         version=str(manifest["version"]),
@@ -150,8 +156,10 @@ def _file(part: str) -> str:
 
 
 def _states(pipeline: Pipeline) -> dict[str, Arrays]:
+    outcomes = pipeline.outcomes
     return {
         **{_file(name): part.state() for name, part in pipeline.side.parts.items()},
+        **({} if outcomes is None else {OUTCOMES: outcomes.state()}),
         "side": pipeline.side.state(),
         "groups": pipeline.side.groups.state(),
         "bridge": pipeline.bridge.state(),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from segue.core.errors import NotFound
+from segue.core.errors import BadInput, NotFound
 from segue.core.top import best
 from segue.core.types import (
     Bools,
@@ -16,6 +17,7 @@ from segue.core.types import (
     Doubles,
     Floats,
     Histories,
+    Outlook,
     Profile,
     Query,
     Ranking,
@@ -29,6 +31,7 @@ from segue.recommend.blend import Blending
 from segue.recommend.bridge import Bridge
 from segue.recommend.features import ALONE, Base, Side
 from segue.recommend.fitting import Fitting
+from segue.recommend.outcomes import Outcomes
 from segue.recommend.plan import ITEM
 from segue.recommend.windows import PER_SOURCE, singles
 
@@ -53,6 +56,7 @@ class Pipeline:
     version: str
     # Blend score expected of an item from its content likeness alone: intercept, slope.
     cold: tuple[float, float] = (-1.0, 1.0)
+    outcomes: Outcomes | None = None  # None: the events tell of no behaviour to forecast
     strategy: str = "blend"  # or the one column that serves alone
     warm: Bools = field(init=False, repr=False)
 
@@ -87,6 +91,10 @@ class Pipeline:
             strategy=strategy_of(blend),
         )
         out.cold = out.calibrate(training, seed)
+        with contextlib.suppress(BadInput):  # too little behaviour: there is simply no forecast
+            outcomes = Outcomes(seed=seed)
+            outcomes.fit(training)
+            out.outcomes = outcomes
         return out
 
     def calibrate(self, training: Training, seed: int) -> tuple[float, float]:
@@ -212,6 +220,18 @@ class Pipeline:
             base, query.history, query.profile, at, np.zeros(1, dtype=np.intp), items
         )
         return explain.reasons(self, query, items, scores, features)[0]
+
+    def outlook(self, query: Query, item_ids: Sequence[str]) -> Outlook:
+        """What the person is likely to do next; with each item, how much of it they would watch."""
+        if self.outcomes is None:
+            raise NotFound("this model forecasts no behaviour; import more events and train again")
+        rows = self.catalogue.rows(item_ids)
+        for item_id, row in zip(item_ids, rows, strict=True):
+            if row < 0:
+                raise NotFound(f"item {item_id!r} is not in the catalogue")
+        items = dict(zip(item_ids, rows.tolist(), strict=True))
+        at = self.clock(query.history, query.at)
+        return self.outcomes.outlook(query.history, query.profile, at, items)
 
     def similar(self, item_id: str, k: int) -> Ranking:
         row = self.catalogue.row(item_id)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from segue.core.types import EVENT_KINDS, ITEM_KINDS, Event, Item, Reason, Scored
+from segue.core.types import EVENT_KINDS, ITEM_KINDS, Event, Item, Outlook, Reason, Scored
 
 MAX_BATCH = 1000
 MAX_K = 200
@@ -176,6 +176,30 @@ class ReasonsOut(BaseModel):
     item_id: str
     title: str
     reasons: list[ReasonOut]
+
+
+class OutlookAsked(_Asked):
+    items: Annotated[str, Field(max_length=4000, description="item ids, comma-separated")] = ""
+
+
+class OutlookOut(BaseModel):
+    """Calibrated probabilities; null where the events say nothing, with the reason in unknown."""
+
+    next_kind: dict[str, float] | None
+    returns: float | None
+    horizon_days: float
+    fractions: dict[str, float] | None
+    unknown: dict[str, str]
+
+    @staticmethod
+    def of(found: Outlook) -> OutlookOut:
+        return OutlookOut(
+            next_kind=None if found.next_kind is None else dict(found.next_kind),
+            returns=found.returns,
+            horizon_days=found.horizon_days,
+            fractions=None if found.fractions is None else dict(found.fractions),
+            unknown=dict(found.unknown),
+        )
 
 
 class FoundOut(BaseModel):

@@ -12,8 +12,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from segue.core.errors import NotFound, SegueError
-from segue.core.protocols import Recommender
-from segue.core.types import Event, Histories, Item, Query, Ranking, Reason, Scored
+from segue.core.protocols import Foreseeing, Recommender
+from segue.core.types import Event, Histories, Item, Outlook, Query, Ranking, Reason, Scored
 from segue.serve import files
 from segue.store import events, schema
 from segue.store.catalogue import StoredCatalogue, load_user
@@ -154,6 +154,13 @@ class Service:
         """Why an item stands where it stands for a person."""
         self.item(item_id)
         return self.model().reasons(self.query(user_id), item_id)
+
+    def outlook(self, user_id: str, item_ids: Sequence[str]) -> Outlook:
+        """What a person is likely to do next."""
+        model = self.model()
+        if not isinstance(model, Foreseeing):
+            raise NotFound("the model that serves makes no forecasts; train again")
+        return model.outlook(self.query(user_id), item_ids)
 
     def similar(self, item_id: str, k: int) -> Answer:
         """Items most like one item."""

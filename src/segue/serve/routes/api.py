@@ -133,6 +133,15 @@ async def get_recommendations(
     return _list_out(service, found)
 
 
+@router.get("/users/{user_id:path}/outlook", response_model=schemas.OutlookOut)
+async def get_outlook(
+    user_id: UserId, asked: Annotated[schemas.OutlookAsked, Query()], service: Serving
+) -> Response:
+    """What a person is likely to do next, and how much of each item they would watch."""
+    items = [item for item in asked.items.split(",") if item]
+    return answer(schemas.OutlookOut.of(service.outlook(user_id, items)))
+
+
 @router.get("/users/{user_id:path}/history", response_model=schemas.HistoryOut)
 async def get_history(
     user_id: UserId, asked: Annotated[schemas.HistoryAsked, Query()], service: Serving
