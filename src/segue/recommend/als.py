@@ -34,7 +34,7 @@ class Als:
 
     factors: int = 32
     regularization: float = 0.4
-    alpha: float = 2.0
+    alpha: float = 1.0
     iterations: int = 15
     half_life: float | None = 60.0
     seed: int = 0

@@ -98,11 +98,11 @@ class Bpr:
 
     factors: int = 32
     rate: float = 0.02
-    decay: float = 0.003
+    decay: float = 0.01
     epochs: int = 20
     negatives: int = 3
     spread: float = 0.5
-    half_life: float | None = 60.0
+    half_life: float | None = 200.0
     seed: int = 0
     name: str = "bpr"
     given: ItemFactors = field(default=NO_FACTORS, repr=False)
