@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from fastapi.testclient import TestClient
 
 from segue import tuning
 from segue.cli.main import main
+from segue.serve.app import create_app
+from segue.serve.opening import open_service
+from segue.store.workspace import Workspace
 from tastes import two_tastes
 
 
@@ -95,3 +99,14 @@ def test_strategies_are_listed_with_their_state() -> None:
     assert rows["linear"]["default"] == "true"
     assert rows["als"] == {**rows["als"], "default": "false", "state": "available"}
     assert "default blend" in run("strategies").output
+
+
+def test_what_was_trained_forecasts_behaviour_over_the_api(trained: Any, folder: Path) -> None:
+    assert trained.exit_code == 0
+    app = create_app(open_service(Workspace.open(folder)))
+    client = TestClient(app, base_url="http://127.0.0.1")
+    found = client.get("/v1/users/u1/outlook", params={"items": "i3,i4"})
+    assert found.status_code == 200, found.text
+    assert 0 <= found.json()["returns"] <= 1
+    assert "fractions" in found.json()["unknown"]
+    assert client.get("/v1/users/u1/outlook", params={"items": "none"}).status_code == 404
