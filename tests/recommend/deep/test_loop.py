@@ -16,9 +16,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from contracts.strategy_contract import DAY_S, checkerboard
 from segue.core.errors import BadPackage, BadSettings
 from segue.recommend.deep import weights
-from segue.recommend.deep.loop import History, Optimiser, seeded, train
+from segue.recommend.deep.loop import History, Optimiser, mark, seeded, train
 
 X = torch.linspace(-1, 1, 64).reshape(32, 2)
 Y = X @ torch.tensor([[2.0], [-3.0]]) + 0.5
@@ -77,6 +78,30 @@ def test_the_rate_fades_to_its_share() -> None:
     assert optimiser.rate_at(0, 5) == pytest.approx(0.1)
     assert optimiser.rate_at(2, 5) == pytest.approx(0.01)
     assert optimiser.rate_at(4, 5) == pytest.approx(0.001)
+
+
+def test_a_part_of_the_net_can_learn_slower(tmp_path: Path) -> None:
+    first = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.2), nn.Linear(8, 1))
+    start = {name: value.clone() for name, value in first.state_dict().items()}
+    moved = []
+    for share in (1.0, 1e-3):
+        net = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.2), nn.Linear(8, 1))
+        net.load_state_dict(start)
+        fitted(net, slow={"0.": share})
+        moved.append([float((v - start[n]).abs().max()) for n, v in net.state_dict().items()])
+    assert moved[1][0] < 0.01 * moved[0][0]
+    assert moved[1][2] > 0.1 * moved[0][2]
+
+
+def test_a_mark_names_settings_and_data() -> None:
+    training = checkerboard()
+    marks = [
+        mark(settings, data)
+        for settings in (Optimiser(), Optimiser(rate=0.1))
+        for data in (training, training.before(2 * DAY_S))
+    ]
+    assert len(set(marks)) == 4
+    assert marks[0] == mark(Optimiser(), checkerboard())
 
 
 def test_one_seed_gives_one_result() -> None:
