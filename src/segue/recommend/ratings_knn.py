@@ -11,11 +11,11 @@ import scipy.sparse as sp
 
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial
-from segue.core.types import Doubles, Floats, Histories, Profile, Rows, Training
+from segue.core.types import Floats, Histories, Profile, Rows, Training
 from segue.recommend.given import Given, given, rated
 from segue.recommend.ratings_mean import MeanRatings
 
-MAX_ITEMS = 6_000  # the pairwise sums are dense: 288 MB each; rarer items keep their baseline
+MAX_ITEMS = 6_000  # the pairwise sums are dense: 144 MB each; rarer items keep their baseline
 
 
 @dataclass
@@ -100,19 +100,23 @@ class KnnRatings:
         self.near = sp.csr_matrix(parts, shape=size)
 
 
-def _similar(rest: sp.csr_matrix, shrink: float, power: float) -> Doubles:
-    """(m, m) signed similarities, 0 on the diagonal."""
+def _similar(rest: sp.csr_matrix, shrink: float, power: float) -> Floats:
+    """(m, m) signed similarities, 0 on the diagonal; in place, for each array is dense."""
+    rest = rest.astype(np.float32)
     once = sp.csr_matrix((np.ones_like(rest.data), rest.indices, rest.indptr), rest.shape)
-    common = (once.T @ once).toarray()
-    cross = (rest.T @ rest).toarray()
+    out = (rest.T @ rest).toarray()
     squares = (rest.power(2).T @ once).toarray()  # of i over the people who rated both
-    norm = np.sqrt(squares * squares.T)
-    out = cross / np.maximum(norm, 1e-9) * common / (common + shrink)
+    squares *= squares.T
+    out /= np.maximum(np.sqrt(squares, out=squares), 1e-9, out=squares)
+    common = (once.T @ once).toarray()
+    out *= common
+    common += shrink
+    out /= np.maximum(common, 1e-9, out=common)
     np.fill_diagonal(out, 0)
-    return np.asarray(np.sign(out) * np.abs(out) ** power)
+    return np.asarray(np.sign(out) * np.abs(out) ** power, dtype=np.float32)
 
 
-def _nearest(similar: Doubles, k: int) -> sp.csr_matrix:
+def _nearest(similar: Floats, k: int) -> sp.csr_matrix:
     """Of each item (column) only its ``k`` nearest stay."""
     if len(similar) > k:
         floor = np.partition(np.abs(similar), -k, axis=0)[-k]
