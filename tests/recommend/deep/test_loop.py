@@ -187,7 +187,9 @@ def test_kill_9_loses_nothing(tmp_path: Path) -> None:
         "t.fitted(checkpoint=pathlib.Path(sys.argv[1]), pause_s=0.05, epochs=1000)\n"
     )
     threads = str(torch.get_num_threads())
-    process = subprocess.Popen([sys.executable, "-c", code, str(path), threads])
+    command = [sys.executable, "-c", code, str(path), threads]
+    tests = str(Path(__file__).parents[2])
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": tests})
     while not path.exists():
         assert process.poll() is None
         time.sleep(0.01)
