@@ -8,12 +8,8 @@ Usage: python benchmarks/bench_fit.py [strategy ...]
 
 from __future__ import annotations
 
-import os
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-os.environ.update(dict.fromkeys(THREADS, "1"))  # before numpy
-
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -25,6 +21,7 @@ import _data
 from segue.recommend import counts
 from segue.recommend.registry import make
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 STRATEGIES = (
     "popular", "neighbours", "neighbours in time", "bm25", "people", "linear", "slim", "walk",
     "successors", "als",
@@ -70,12 +67,12 @@ def top(name: str, training: _data.Training) -> tuple[float, float, float, float
 
 
 def main() -> None:
-    names = sys.argv[1:]
-    if len(names) == 1:
-        print(json.dumps(one(names[0])), flush=True)
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(one(sys.argv[2])), flush=True)
         return
-    for name in names or STRATEGIES:
-        subprocess.run([sys.executable, __file__, name], check=True)  # noqa: S603
+    environment = {**os.environ, **dict.fromkeys(THREADS, "1")}
+    for name in sys.argv[1:] or STRATEGIES:
+        subprocess.run([sys.executable, __file__, "--one", name], check=True, env=environment)
 
 
 if __name__ == "__main__":

@@ -179,10 +179,19 @@ def dense_product(indptr: Rows, at: Rows, weights: Floats, values: Floats, out: 
         tile[:, :width] = values[:, first : first + width]
         for user in range(len(indptr) - 1):
             total[:] = 0
-            for e in range(indptr[user], indptr[user + 1]):
+            e, end = indptr[user], indptr[user + 1]
+            while e + 4 <= end:  # four at once: the sum is fetched and stored a quarter as often
+                w0, w1, w2, w3 = weights[e], weights[e + 1], weights[e + 2], weights[e + 3]
+                r0, r1, r2, r3 = at[e], at[e + 1], at[e + 2], at[e + 3]
+                for c in range(TILE):
+                    near = w0 * tile[r0, c] + w1 * tile[r1, c]
+                    total[c] += near + w2 * tile[r2, c] + w3 * tile[r3, c]
+                e += 4
+            while e < end:
                 weight, row = weights[e], at[e]
                 for c in range(TILE):
                     total[c] += weight * tile[row, c]
+                e += 1
             for c in range(width):
                 out[user, first + c] += total[c]
 

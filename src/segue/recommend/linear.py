@@ -43,7 +43,7 @@ class Linear:
     window_days: float | None = None
     dropout: float = 0.5
     damping: float = 0.0
-    near: int = 150
+    near: int = 200
     dense_items: int = DENSE_ITEMS
     name: str = "linear"
     matrix: ItemMatrix = field(default=EMPTY, repr=False)

@@ -17,7 +17,7 @@ from segue.recommend.counts import Ints, Pairs
 # A dense float32 matrix of up to so many items takes 256 MB; beyond it each keeps its strongest
 # cells only (CSR), and memory grows with the items, not with their square. No item is dropped.
 DENSE_ITEMS = 8_000
-SPARSE_CELLS = 300  # an item: 2.4 kB
+SPARSE_CELLS = 500  # an item: 4 kB
 GRAM_CELLS = 500  # an item, while regressions on neighbours are fitted: 4 kB
 DAY_S = 86_400.0
 
@@ -247,7 +247,7 @@ class StrongGram:
     row_ptr: Rows  # (m + 1,) of the strongest cells, CSR
     columns: Ints
     cells: Floats
-    chance: Floats  # (m,): chance[a] * chance[b] people are expected to share a and b
+    chance: Floats  # (m,): chance[a] * chance[b] people are expected to share a pair left out
 
     @property
     def parts(self) -> tuple[Ints, Floats, Rows, Ints, Floats, Floats]:
@@ -273,13 +273,16 @@ class StrongGram:
                 cosine[own] = np.inf  # an item's own count is always kept
                 kept.append(_cells(gram, _strongest(cosine, GRAM_CELLS)[0]))
         cells = sp.vstack(kept, format="csr")
+        chance = pairs.counts / np.sqrt(max(people, 1))
+        if not whole:
+            chance[np.diff(cells.indptr) < GRAM_CELLS] = 0  # nothing was left out: none means none
         return StrongGram(
             chosen=chosen,
             square=square,
             row_ptr=cells.indptr.astype(np.intp),
             columns=cells.indices.astype(np.int32),
             cells=cells.data.astype(np.float32),
-            chance=(pairs.counts / np.sqrt(max(people, 1))).astype(np.float32),
+            chance=chance.astype(np.float32),
         )
 
     def values(self, weights: Floats) -> sp.csr_matrix:

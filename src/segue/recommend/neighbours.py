@@ -24,7 +24,7 @@ from segue.recommend.matrix import (
 )
 
 WEIGHTINGS = ("cosine", "bm25", "count")
-K1, B = 100.0, 0.8  # of BM25: how late an item's count saturates, how much its popularity matters
+K1, B = 0.3, 0.75  # of BM25: how soon a count saturates, how much popularity is held against it
 
 
 @dataclass
@@ -120,9 +120,16 @@ class Neighbours:
 class Bm25(Neighbours):
     """:class:`Neighbours` weighted by BM25 (Robertson & Walker, SIGIR 1994)."""
 
-    k: int = 40
     weighting: str = "bm25"
     name: str = "bm25"
+
+    @staticmethod
+    def suggest(trial: Trial) -> dict[str, Any]:
+        return {
+            "k": trial.suggest_int("k", 50, 3000, log=True),
+            "half_life": trial.suggest_categorical("half_life", [None, 20.0, 60.0]),
+            "fresh_days": trial.suggest_categorical("fresh_days", [None, 10.0, 30.0, 100.0]),
+        }
 
 
 @dataclass

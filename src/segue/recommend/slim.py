@@ -35,9 +35,9 @@ class Slim:
     weights be negative. The ``k`` strongest weights of each item are kept.
     """
 
-    l1: float = 5.0
-    l2: float = 200.0
-    k: int = 200
+    l1: float = 1.0
+    l2: float = 500.0
+    k: int = 300
     near: int = 300
     signed: bool = False
     half_life: float | None = None
