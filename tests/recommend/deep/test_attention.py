@@ -44,7 +44,7 @@ def cycle(n_users: int = 40, n_items: int = N_ITEMS, steps: int = 12) -> Trainin
 
 @cache
 def on_a_circle() -> Attention:
-    made = Attention(layers=1, min_steps=60, dropout=0.0, rate=1e-2)
+    made = Attention(layers=1, horizon=1, min_steps=60, dropout=0.0, rate=1e-2)
     made.fit(cycle())
     return made
 
@@ -119,13 +119,37 @@ def test_popularity_is_that_of_late_unless_told_otherwise() -> None:
 
 def test_a_longer_horizon_foresees_what_comes_later() -> None:
     near, far = (
-        Attention(layers=1, min_steps=60, dropout=0.0, rate=1e-2, horizon=h) for h in (1, 4)
+        Attention(layers=1, min_steps=60, dropout=0.0, rate=1e-2, waits=False, horizon=h)
+        for h in (1, 4)
     )
     for made in (near, far):
         made.fit(cycle())
     walked = one([1, 2, 3, 4])
     next_but_two = [made.scores(walked, [Profile()], DAY_S)[0, 7] for made in (near, far)]
     assert next_but_two[1] > 2 * next_but_two[0]
+
+
+def test_what_people_come_back_for_follows_the_wait() -> None:
+    """Within a sitting the circle goes on; the next day everyone begins again at its start."""
+    walks = np.random.default_rng(0).integers(3, 9, 40)
+    items = np.concatenate([[*range(n), N_ITEMS - 1, N_ITEMS - 2] for n in walks])
+    minutes = np.concatenate([np.arange(n + 2) for n in walks])
+    later = np.concatenate([[*[0] * n, DAY_S, DAY_S] for n in walks])
+    users = np.repeat(np.arange(40), walks + 2)
+    time = minutes * 60.0 + later
+    order = np.argsort(time, kind="stable")
+    seen = replace(
+        cycle().interactions,
+        users=users[order],
+        items=items[order],
+        time=time[order],
+        weight=np.ones(len(order), dtype=np.float32),
+    )
+    made = Attention(layers=1, horizon=1, min_steps=60, dropout=0.0, rate=1e-2)
+    made.fit(replace(cycle(), interactions=seen))
+    history = one([0, 1, 2])  # at 0, 60 and 120 seconds
+    assert int(np.argmax(made.scores(history, [Profile()], 180.0)[0])) == 3
+    assert int(np.argmax(made.scores(history, [Profile()], 120 + DAY_S)[0])) == N_ITEMS - 1
 
 
 def test_what_is_rejected_is_never_a_target() -> None:
@@ -138,7 +162,9 @@ def test_what_is_rejected_is_never_a_target() -> None:
 
 
 def test_refit_learns_what_is_new_and_keeps_what_was_known() -> None:
-    made = Attention(layers=1, min_steps=60, dropout=0.0, rate=1e-2, epochs=60, refit_share=0.5)
+    made = Attention(
+        layers=1, horizon=1, min_steps=60, dropout=0.0, rate=1e-2, epochs=60, refit_share=0.5
+    )
     made.fit(cycle())
     assert made.net is not None
     before = made.net.spans.detach().clone()

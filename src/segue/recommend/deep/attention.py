@@ -34,8 +34,10 @@ class Attention:
     epochs. ``epochs`` grows on small data until ``min_steps`` steps are made.
     A target is drawn from the next ``horizon`` entries: 1 foresees the very next item, more what
     is wanted later on (the dense targets of PinnerFormer; Pancha et al., KDD 2022).
+    With ``waits`` the time from the newest entry to the question is known to the net, which learns
+    from breaks in histories what people come back for.
     ``half_life_days`` moves the popularity in the scores to that of late (:meth:`_drift`); None
-    leaves it as in all of the past, right when people are not asked about as of now.
+    leaves it as in all of the past.
     A score is ``log(1 + lift)``, lift being how many times as likely as by chance an item comes
     next; 0 for items with neither history nor content.
     """
@@ -44,7 +46,8 @@ class Attention:
     layers: int = 2
     heads: int = 2
     max_length: int = 100
-    horizon: int = 1
+    horizon: int = 10
+    waits: bool = True
     half_life_days: float | None = None
     dropout: float = 0.1
     id_dropout: float = 0.1  # share of items trained on their content alone
@@ -195,17 +198,26 @@ class Attention:
         lengths = np.minimum(past.ends - past.starts + 1, self.max_length)
         order = np.argsort(lengths, kind="stable")  # people of one length share a batch
         with torch.inference_mode():
-            for at_ in range(0, len(order), BLOCK):
-                people = order[at_ : at_ + BLOCK]
-                ends = past.ends[people] + 1  # what would come after the newest entry
-                batch = past.batch(ends - lengths[people], ends, people)
-                batch, rows, _, _ = batch.local()
-                x = self.net(batch, torch.from_numpy(self.table[rows]))
-                x = x[np.arange(len(people)), lengths[people] - 1]
+            for start in range(0, len(order), BLOCK):
+                people = order[start : start + BLOCK]
+                x = self._expected(past, people, lengths[people], at)
                 logits = torch.addmm(popularity, x, wanted.T)
                 lift = torch.softmax(logits, dim=1) * len(known)
                 out[np.ix_(people, known)] = torch.log1p(lift).numpy()
         return out
+
+    def _expected(self, past: Past, people: Rows, lengths: Rows, at: float) -> Tensor:
+        """(n, dim): where some people's newest entries expect the next item."""
+        assert self.net is not None
+        ends = past.ends[people] + 1  # what would come after the newest entry
+        batch, rows, _, _ = past.batch(ends - lengths, ends, people).local()
+        waits = None
+        if self.waits:
+            place = np.broadcast_to(past.ends[people][:, None], batch.items.shape)
+            now = torch.full(place.shape, at, dtype=torch.float64)
+            waits = past.waits(now, place, people)
+        x: Tensor = self.net(batch, torch.from_numpy(self.table[rows]), waits)
+        return x[torch.arange(len(people)), torch.from_numpy(lengths) - 1]
 
     def state(self) -> Arrays:
         if self.net is None:
@@ -266,8 +278,13 @@ class _Lesson:
         batch = self.past.batch(first, last, person)
         place = first[:, None] + np.arange(batch.items.shape[1])
         inside = place < last[:, None]
-        place += rng.integers(0, self.settings.horizon, place.shape)
-        place = np.minimum(place, self.past.ends[person][:, None] - 1)
+        newest = self.past.ends[person][:, None] - 1
+        near = np.minimum(place, newest)
+        if self.settings.horizon > 1:
+            place = near + rng.integers(0, self.settings.horizon, near.shape)
+        place = np.minimum(place, newest)
+        now = self.past.times[place]
+        waits = self.past.waits(now, near, person) if self.settings.waits else None
         asked = inside & self.past.wanted[place]
         if not asked.any():
             return None
@@ -276,7 +293,7 @@ class _Lesson:
         batch, rows, right, wrong = batch.local(target, negative)
         index = torch.from_numpy(rows)
         vectors, bias = self._vectors(index), self.net.popularity.index_select(0, index)
-        x = self.net(batch, vectors)[torch.from_numpy(asked)]
+        x = self.net(batch, vectors, waits)[torch.from_numpy(asked)]
         if self.settings.loss == "gbce":
             share = len(negative) / max(int((self.past.counts > 0).sum()) - 1, 1)
             return gbce(x, vectors, bias, right, wrong, min(share, 1.0))

@@ -123,6 +123,8 @@ class SequenceNet(nn.Module):
         self.layers = nn.ModuleList(
             Gated(shape.dim, shape.heads, dropout) for _ in range(shape.layers)
         )
+        self.wait_gate = nn.Parameter(torch.ones(GAPS + 1, shape.dim))
+        self.wait_shift = nn.Parameter(torch.zeros(GAPS + 1, shape.dim))
         self.last = nn.LayerNorm(shape.dim)
         self.dropout = nn.Dropout(dropout)
 
@@ -136,9 +138,10 @@ class SequenceNet(nn.Module):
             vectors = vectors * own
         return vectors + content @ self.map if self.shape.content_dim else vectors
 
-    def forward(self, batch: Batch, vectors: Tensor) -> Tensor:
+    def forward(self, batch: Batch, vectors: Tensor, waits: Tensor | None = None) -> Tensor:
         """(n, length, dim): where each entry expects the next item. ``batch.items`` points into
-        ``vectors`` from 1 on."""
+        ``vectors`` from 1 on; ``waits`` (n, length) are the buckets of the time that passes until
+        the item is wanted, GAPS after the start; None: soon or later alike."""
         places = torch.cat([self.start, vectors])
         x = F.embedding(batch.items, places) * F.embedding(batch.levels, self.gate)
         x = x + F.embedding(batch.levels, self.shift) + F.embedding(batch.gaps, self.gap)
@@ -148,6 +151,8 @@ class SequenceNet(nn.Module):
         share = torch.tril(torch.ones(length, length)) / torch.arange(1, length + 1)[:, None]
         for layer, bias in zip(self.layers, biases, strict=True):
             x = layer(x, bias.transpose(0, 1), share)
+        if waits is not None:
+            x = x * F.embedding(waits, self.wait_gate) + F.embedding(waits, self.wait_shift)
         out: Tensor = self.last(x)
         return out
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from segue.core.types import Bools, Floats, Histories, Rows, Training
-from segue.recommend.deep.blocks import Batch, bucket, level
+from segue.recommend.deep.blocks import GAPS, Batch, bucket, level
 
 REACH = 10  # entries between two items that still count as neighbours in the first vectors
 
@@ -73,6 +73,15 @@ class Past:
         new[1:] = (number[1:] != number[:-1]) | (person[1:] != person[:-1])
         first = np.flatnonzero(new)
         return first, np.append(first[1:], len(self.items)), person[first]
+
+    def waits(self, now: Tensor, place: Rows, person: Rows) -> Tensor:
+        """(n, length) int64 buckets of the time from the entry before each ``place`` to ``now``,
+        both (n, length); GAPS where a history begins."""
+        if not len(self.items):
+            return torch.full(place.shape, GAPS)
+        begins = torch.from_numpy(place <= self.starts[person][:, None])
+        gap = now - self.times[np.clip(place - 1, 0, len(self.items) - 1)]
+        return torch.where(begins, GAPS, bucket(gap.clamp(min=0)))
 
     def batch(self, first: Rows, last: Rows, person: Rows) -> Batch:
         """What is known when each entry of ``first`` to ``last - 1`` is foreseen: the entry
