@@ -34,6 +34,7 @@ STRATEGIES: Mapping[str, str] = {
     "cold": "segue.recommend.cold:Cold",
     "graph": "segue.recommend.deep.graph:Graph",
     "towers": "segue.recommend.deep.towers:Towers",
+    "dropoutnet": "segue.recommend.deep.dropoutnet:DropoutNet",
     "multitask": "segue.recommend.deep.multitask:Multitask",
 }
 

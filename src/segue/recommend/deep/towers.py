@@ -140,16 +140,16 @@ class Towers:
         self.tower = net.user
 
     def _first(self, training: Training, items: Rows) -> Floats:
-        """(n_items, dim + 1): unit directions of who takes an item; log recent popularity."""
+        """(n_items, dim + 1): directions of who takes an item; log recent popularity."""
         out = np.zeros((training.interactions.n_items, self.dim + 1), dtype=np.float32)
         if not len(items):
             return out
         x = consumption(training.interactions, items)
-        sides = [np.sqrt(np.maximum(np.asarray(x.sum(axis=a)).ravel(), 1)) for a in (1, 0)]
-        found = first_vectors(
-            (sp.diags(1 / sides[0]) @ x @ sp.diags(1 / sides[1])).tocsr(), self.dim
-        )
-        found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+        degrees = [np.maximum(np.asarray(x.sum(axis=a)).ravel(), 1) for a in (1, 0)]
+        left, right = (sp.diags(1 / np.sqrt(degree)) for degree in degrees)
+        found = first_vectors((left @ x @ right).tocsr(), self.dim)
+        # Inner products over histories are then of about unit size.
+        found *= float(degrees[1].mean()) ** 0.25
         out[items, : found.shape[1]] = found
         lately = decayed(training.interactions, training.at, self.fading_days)[items]
         mean = max(float(lately.mean()), 1e-9)
