@@ -177,10 +177,9 @@ class Multitask:
         self._taught = np.array([np.isfinite(row).any() for row in targets])
         self._people.fit(training.profiles)
         self._content = content_of(training, seen.n_items)
-        halvings = np.zeros(len(histories.times))
-        if self.memory_days is not None:
-            halvings = (training.at - histories.times) / DAY_S / self.memory_days
-        worth = (0.5**halvings + LEAST_WORTH).astype(np.float32)
+        age_days = (training.at - histories.times) / DAY_S
+        halved = 0.0 if self.memory_days is None else age_days / self.memory_days
+        worth = np.asarray(0.5**halved + LEAST_WORTH + 0 * age_days, dtype=np.float32)
         profile = self._people.encode(training.profiles)
         lesson = _Lesson(self, histories, targets, worth, profile)
         loop.seeded(self.seed)

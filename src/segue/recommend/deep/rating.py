@@ -19,7 +19,6 @@ from segue.recommend.deep.userside import Pairs, ProfileCodes, Ratings
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
 LEAST_STEPS = 30  # an epoch: a small set is learned in small steps, not in too few
-USUAL_STEPS = 60  # an epoch, at which ``decay`` was chosen
 INITIAL = 0.05  # spread of the first item vectors
 
 
@@ -81,10 +80,8 @@ class RatingNet(nn.Module):
 class DeepRatings:
     """y = sigmoid(W2 tanh(W1 [x; y; z] + b1) + b2) over the range of the ratings.
 
-    Squared error, gradient descent over at most ``batch`` people a step. ``dim`` is the length of
-    the learned item vectors, ``layers`` the count of hidden layers of ``width``. ``decay`` is that
-    of a set of up to 1,000 people; a larger one, with more steps an epoch, is held back as much
-    an epoch, not as much a step.
+    Squared error, gradient descent over at most ``batch`` people a step. ``dim`` is the length of the
+    learned item vectors, ``layers`` the count of hidden layers of ``width``.
     """
 
     dim: int = 32
@@ -114,7 +111,7 @@ class DeepRatings:
             )
         if not 0 <= self.dropout < 1:
             raise BadSettings(f"dropout must be in [0, 1), got {self.dropout}")
-        self._descent(1)
+        self._descent = loop.Optimiser(self.optimiser, self.rate, self.decay, fade=0.05)
         self._people, self._ratings = ProfileCodes(), Ratings()
         self._content = np.zeros((0, 1), dtype=np.float32)
         self._net: RatingNet | None = None
@@ -157,7 +154,7 @@ class DeepRatings:
             net,
             epochs=self.epochs,
             steps=steps,
-            optimiser=self._descent(parts),
+            optimiser=self._descent,
             seed=self.seed,
             name=self.name,
             watcher=self.watcher,
@@ -165,10 +162,6 @@ class DeepRatings:
             about=loop.mark(self, training),
         )
         self._net = net
-
-    def _descent(self, parts: int) -> loop.Optimiser:
-        decay = self.decay * min(1.0, USUAL_STEPS / parts)
-        return loop.Optimiser(self.optimiser, self.rate, decay, fade=0.05)
 
     def _made(self) -> RatingNet:
         mixer = {
