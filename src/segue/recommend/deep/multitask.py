@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -129,6 +129,7 @@ class Multitask:
     batch: int = 128
     seed: int = 0
     name: str = "multitask"
+    HEADS: ClassVar[tuple[str, ...]] = HEADS  # the blend takes each as a column
     watcher: Watcher | None = field(default=None, repr=False, compare=False)
     checkpoint: Path | None = field(default=None, repr=False, compare=False)
 
@@ -177,9 +178,10 @@ class Multitask:
         self._taught = np.array([np.isfinite(row).any() for row in targets])
         self._people.fit(training.profiles)
         self._content = content_of(training, seen.n_items)
-        age_days = (training.at - histories.times) / DAY_S
-        halved = 0.0 if self.memory_days is None else age_days / self.memory_days
-        worth = np.asarray(0.5**halved + LEAST_WORTH + 0 * age_days, dtype=np.float32)
+        halvings = np.zeros(len(histories.times))
+        if self.memory_days is not None:
+            halvings = (training.at - histories.times) / DAY_S / self.memory_days
+        worth = (0.5**halvings + LEAST_WORTH).astype(np.float32)
         profile = self._people.encode(training.profiles)
         lesson = _Lesson(self, histories, targets, worth, profile)
         loop.seeded(self.seed)

@@ -80,8 +80,8 @@ class RatingNet(nn.Module):
 class DeepRatings:
     """y = sigmoid(W2 tanh(W1 [x; y; z] + b1) + b2) over the range of the ratings.
 
-    Squared error, gradient descent over at most ``batch`` people a step. ``dim`` is the length of the
-    learned item vectors, ``layers`` the count of hidden layers of ``width``.
+    Squared error, gradient descent over at most ``batch`` people a step. ``dim`` is the length of
+    the learned item vectors, ``layers`` the count of hidden layers of ``width``.
     """
 
     dim: int = 32
