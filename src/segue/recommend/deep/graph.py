@@ -63,11 +63,11 @@ class Graph:
     neighbours: int = 100  # that an item keeps in the graph
     half_life: float | None = 20.0
     fading_days: float | None = 30.0  # half-life of what is to be foretold
-    ahead: int = 20  # entries after the cut that are to be foretold
-    epochs: int = 30
-    min_steps: int = 120
+    ahead: int = 200  # entries after the cut that are to be foretold
+    epochs: int = 10
+    min_steps: int = 40
     batch: int = 256  # people a step
-    rate: float = 5e-3
+    rate: float = 2e-3
     decay: float = 1e-2
     social_share: float = 0.3
     edges: Rows | None = field(default=None, repr=False)

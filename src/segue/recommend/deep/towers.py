@@ -23,7 +23,7 @@ from segue.recommend.deep.userside import ProfileCodes
 from segue.recommend.matrix import consumption, known_items
 from segue.recommend.popular import decayed
 
-MEMORIES: tuple[float | None, ...] = (None, 20.0, 4.0)  # half-lives in entries
+MEMORIES: tuple[float | None, ...] = (None, 20.0)  # half-lives in entries
 POWER = 0.5  # long histories speak louder, by the root of their length
 BLOCK = 512  # people scored at a time
 
@@ -76,7 +76,7 @@ class Towers:
     """Two-tower retrieval (Yi et al., RecSys 2019): softmax over the batch's own targets, with
     the logQ correction for how likely an item is to be among them.
 
-    The user tower reads three memories of the history (all of it, recent, newest) and the
+    The user tower reads two memories of the history (all of it, and recent) and the
     profile; the item tower an own vector and the content (tags, age, creators, text). Own vectors
     are dropped for a share of items (``id_dropout``) in training, so that content alone serves
     items that nobody has met (Volkovs et al., NeurIPS 2017). Scores are exact inner products.
@@ -86,11 +86,11 @@ class Towers:
     hidden: int = 128
     id_dropout: float = 0.2
     fading_days: float | None = 30.0  # half-life of what is to be foretold
-    ahead: int = 20  # entries after the cut that are to be foretold
-    epochs: int = 20
-    min_steps: int = 60
+    ahead: int = 1000  # entries after the cut that are to be foretold
+    epochs: int = 6
+    min_steps: int = 30
     batch: int = 256  # people a step
-    rate: float = 2e-3
+    rate: float = 3e-4
     decay: float = 1e-2
     seed: int = 0
     name: str = "towers"
@@ -112,8 +112,8 @@ class Towers:
         return {
             "dim": trial.suggest_categorical("dim", (32, 64, 128)),
             "id_dropout": trial.suggest_float("id_dropout", 0.0, 0.5),
-            "rate": trial.suggest_float("rate", 5e-4, 1e-2, log=True),
-            "epochs": trial.suggest_int("epochs", 5, 60),
+            "rate": trial.suggest_float("rate", 1e-4, 3e-3, log=True),
+            "epochs": trial.suggest_int("epochs", 3, 30),
             "fading_days": trial.suggest_categorical("fading_days", (None, 30.0, 100.0)),
         }
 
@@ -132,7 +132,7 @@ class Towers:
             self.codes.width,
             self.hidden,
         )
-        self._train(net, training, torch.from_numpy(content))
+        self._train(net, training, torch.from_numpy(content), self._droppable(training, n))
         met = torch.zeros(n)
         met[items] = 1
         with torch.no_grad():
@@ -156,7 +156,17 @@ class Towers:
         out[items, -1] = np.log((lately + 0.1 * mean) / mean)
         return out
 
-    def _train(self, net: _Net, training: Training, content: Tensor) -> None:
+    def _droppable(self, training: Training, n: int) -> Floats:
+        """(n,) chance to drop an item's own vector; 0 where its content could not stand in."""
+        told = np.zeros(n, dtype=np.bool_)
+        for row, item in enumerate(training.catalogue.items[:n]):
+            told[row] = bool(item.tags or item.creators) or item.year is not None
+        if training.content is not None:
+            size = min(n, len(training.content.present))
+            told[:size] |= training.content.present[:size]
+        return np.where(told, self.id_dropout, 0).astype(np.float32)
+
+    def _train(self, net: _Net, training: Training, content: Tensor, drops: Floats) -> None:
         seen = training.interactions
         histories = seen.histories()
         chosen = np.flatnonzero(histories.counts >= 2)
@@ -178,7 +188,7 @@ class Towers:
                 )  # fmt: skip
                 both = torch.cat([made.bags.items, made.target])
                 rows, at = torch.unique(both, return_inverse=True)
-                kept = torch.from_numpy(rng.random(len(rows)) >= self.id_dropout).float()
+                kept = torch.from_numpy(rng.random(len(rows)) >= drops[rows.numpy()]).float()
                 vectors = net.items(rows, content, kept)
                 inside = made.bags.moved(at[: len(made.bags.items)])
                 people = net.people(inside, vectors, profile[users])
