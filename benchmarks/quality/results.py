@@ -109,5 +109,5 @@ def read(data: str, split: str) -> tuple[list[Result], list[tuple[str, str]]]:
 
 
 def _path(data: str, split: str, name: str) -> Path:
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower().replace("+", "plus")).strip("-")
     return OUT / f"{data}-{split}" / f"{slug}.json"
