@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -31,9 +31,8 @@ class OverMatrix(Protocol):
     matrix: ItemMatrix
 
 
-@runtime_checkable
 class Headed(Protocol):
-    """A net that says several things of each pair."""
+    """A net that says several things of each pair; its views name a head each."""
 
     def heads(
         self, histories: Histories, profiles: Sequence[Profile], at: float
@@ -133,8 +132,8 @@ class Side:
     ) -> Base:
         """The views of a part that is asked as it is; NaN where a head was taught nothing."""
         fitted, views = self.parts[name], self.plan.parts[name].views
-        if isinstance(fitted, Headed):
-            heads = fitted.heads(histories, profiles, at)
+        if any(view.head for view in views):
+            heads = cast("Headed", fitted).heads(histories, profiles, at)
             blank = np.full((histories.n_users, histories.n_items), np.nan, dtype=np.float32)
             full = {view.name: heads.get(view.head, blank) for view in views}
         else:

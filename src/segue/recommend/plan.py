@@ -174,6 +174,8 @@ DEFAULT = Plan(
             (View("successors recent", 3.0),),
             {"window_days": 120.0, "name": "successors recent"},
         ),
+        "walk": Part("walk", (View("walk", None, proposes=True),), {"half_life": None}),
+        "bpr": Part("bpr", (View("bpr", proposes=True),)),
         CONTENT: Part(CONTENT, (View(CONTENT),), group="content"),
         "position popular": Part(
             "position popular", (View("position popular", proposes=True),), group="popularity"
