@@ -7,6 +7,7 @@ import pytest
 
 from segue.core.errors import BadInput, BadSettings
 from segue.recommend.blend import Blend, Blending, BlendSettings
+from segue.recommend.neighbours import Neighbours
 from segue.recommend.plain_blend import LinearBlend, LinearSettings, Single, SingleSettings
 from segue.recommend.plan import CONTENT, DEFAULT, Part, Plan, View, part_of
 from segue.recommend.windows import Window
@@ -113,7 +114,7 @@ def test_a_plan_goes_through_json_and_refuses_what_cannot_be() -> None:
 
 def test_a_part_takes_the_memory_of_its_strategy() -> None:
     part = part_of("neighbours", {"k": 5}, "near", proposes=True)
-    assert part.views == (View("near", 60.0, proposes=True),)
+    assert part.views == (View("near", Neighbours().half_life, proposes=True),)
     assert part.settings == {"k": 5, "half_life": None}
     other = part_of(CONTENT, {}, "c", proposes=False)
     assert other.views == (View("c"),)
