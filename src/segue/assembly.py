@@ -184,12 +184,16 @@ def evaluate(
     return training.evaluate(data, seed=settings.seed, progress=say, options=options).report
 
 
-def evaluate_ratings(workspace: Workspace, say: Say) -> RatingReport:
-    """Measure every rater on a random part of the ratings."""
+def evaluate_ratings(
+    workspace: Workspace, say: Say, *, raters: tuple[str, ...] = ()
+) -> RatingReport:
+    """Measure the default raters, and those named, on a random part of the ratings."""
     from segue import rating
 
+    names = None if not raters else tuple(dict.fromkeys((*rating.default_raters(), *raters)))
+    seed = read_settings(workspace).seed
     data = load_training(workspace)
-    return rating.evaluate_ratings(data, seed=read_settings(workspace).seed, progress=say)
+    return rating.evaluate_ratings(data, seed=seed, progress=say, raters=names)
 
 
 def report_of_champion(workspace: Workspace) -> Report:

@@ -39,7 +39,7 @@ def command(
     opened = Workspace.open(workspace)
     if split == "ratings":
         with steps(quiet=as_json) as say:
-            ratings = assembly.evaluate_ratings(opened, say)
+            ratings = assembly.evaluate_ratings(opened, say, raters=strategies)
         click.echo(json.dumps(ratings.as_dict())) if as_json else print_ratings(ratings)
         return
     if split is None and not strategies and budget_s is None:
