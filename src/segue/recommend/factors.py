@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from segue.core.types import Floats, Histories, Rows
+from segue.recommend.matrix import lookup
 
 MAX_ITEMS = 200_000  # 64 float32 factors each: 51 MB
 
@@ -23,10 +24,7 @@ class ItemFactors:
 
     @cached_property
     def _lookup(self) -> Rows:
-        size = int(self.items[-1]) + 1 if len(self.items) else 0
-        out = np.full(size + 1, -1, dtype=np.intp)  # the last cell answers for all later rows
-        out[self.items] = np.arange(len(self.items))
-        return out
+        return lookup(self.items)
 
     def positions(self, rows: Rows) -> Rows:
         """(n,) where each item stands among the vectors; -1 when it has no history."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from segue.core.types import Bools, Doubles, Floats, Histories, Profile, Rows, T
 from segue.recommend.content import Content
 from segue.recommend.fitting import Fitting
 from segue.recommend.groups import Groups
-from segue.recommend.matrix import ItemMatrix
+from segue.recommend.matrix import ItemMatrix, OverMatrix
 from segue.recommend.plan import CONTENT, DEFAULT, ITEM, POPULARITY, PROFILE, Plan
 from segue.recommend.popular import decayed
 from segue.recommend.registry import make
@@ -22,13 +22,6 @@ DAY_S = 86_400.0
 
 Base = dict[str, Floats]
 ALONE = Fitting()  # nobody watches, nothing is kept
-
-
-@runtime_checkable
-class OverMatrix(Protocol):
-    """A strategy whose scores are a history times an item matrix."""
-
-    matrix: ItemMatrix
 
 
 class Headed(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +10,8 @@ import scipy.linalg.lapack as lapack
 import scipy.sparse as sp
 
 from segue.core.errors import BadInput
-from segue.core.protocols import Arrays, Trial
-from segue.core.types import Doubles, Floats, Histories, Profile, Rows, Training
+from segue.core.protocols import Trial
+from segue.core.types import Doubles, Floats, Rows, Training
 from segue.recommend import counts
 from segue.recommend.counts import Ints, Pairs
 from segue.recommend.matrix import (
@@ -20,6 +19,7 @@ from segue.recommend.matrix import (
     DENSE_ITEMS,
     EMPTY,
     ItemMatrix,
+    OverMatrix,
     StrongGram,
     Values,
     consumption,
@@ -28,7 +28,7 @@ from segue.recommend.matrix import (
 
 
 @dataclass
-class Linear:
+class Linear(OverMatrix):
     """EASE (Steck, "Embarrassingly Shallow Autoencoders", WWW 2019), B = I - P diag(P)^-1.
 
     ``dropout`` in [0, 1) adds dropout / (1 - dropout) of an item's count to its ridge, as if so
@@ -88,18 +88,6 @@ class Linear:
             else:
                 values.data *= factor[values.indices]
         self.matrix = ItemMatrix(items, values)
-
-    def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
-        return self.matrix.scores(histories, self.half_life)
-
-    def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
-        return self.matrix.contributions(history, self.half_life, items)
-
-    def state(self) -> Arrays:
-        return self.matrix.state()
-
-    def restore(self, state: Arrays) -> None:
-        self.matrix = ItemMatrix.of(state)
 
 
 def ease(gram: Floats, penalty: Doubles) -> Values:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse as sp
 
-from segue.core.types import Doubles, Floats, Histories, Interactions, Rows, Training
+from segue.core.protocols import Arrays
+from segue.core.types import (
+    Doubles,
+    Floats,
+    Histories,
+    Interactions,
+    Profile,
+    Rows,
+    Training,
+)
 from segue.recommend import counts
 from segue.recommend.counts import Ints, Pairs
 
@@ -173,6 +182,26 @@ def product(ends: Rows, at: Rows, weights: Floats, values: Values, out: Floats) 
         return
     row_ptr, columns = values.indptr.astype(np.intp), values.indices.astype(np.int32)
     counts.sparse_product(ends, at, weights, row_ptr, columns, values.data, out)
+
+
+@runtime_checkable
+class OverMatrix(Protocol):
+    """A strategy whose scores are the history times an item matrix; it only has to fit one."""
+
+    matrix: ItemMatrix
+    half_life: float | None  # of the newest entries of a history, in entries
+
+    def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
+        return self.matrix.scores(histories, self.half_life)
+
+    def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
+        return self.matrix.contributions(history, self.half_life, items)
+
+    def state(self) -> Arrays:
+        return self.matrix.state()
+
+    def restore(self, state: Arrays) -> None:
+        self.matrix = ItemMatrix.of(state)
 
 
 EMPTY = ItemMatrix(np.zeros(0, dtype=np.intp), np.zeros((0, 0), dtype=np.float32))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from segue.core.errors import BadInput
-from segue.core.protocols import Arrays, Trial
-from segue.core.types import Doubles, Floats, Histories, Profile, Rows, Training
+from segue.core.protocols import Trial
+from segue.core.types import Doubles, Floats, Training
 from segue.recommend.counts import Pairs, decays
 from segue.recommend.matrix import (
     DENSE_ITEMS,
     EMPTY,
     ItemMatrix,
+    OverMatrix,
     consumption,
     freshness,
     known_items,
@@ -28,7 +29,7 @@ K1, B = 0.3, 0.75  # of BM25: how soon a count saturates, how much popularity is
 
 
 @dataclass
-class Neighbours:
+class Neighbours(OverMatrix):
     """Likeness of co-consumption of each item's ``k`` nearest (Sarwar et al., WWW 2001).
 
     ``weighting``: "cosine" is shrunk and tilted (Aiolli, RecSys 2013): ``tilt`` 0.5 is the cosine,
@@ -102,18 +103,6 @@ class Neighbours:
         shrink = self.shrink / 100 * float(norm.sum() / max(pairs.sums(weights).sum(), 1e-9))
         given, wanted = norm**self.tilt, norm ** (1 - self.tilt)
         return weights * fresh, _over(wanted, given, shrink + 1e-12)
-
-    def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
-        return self.matrix.scores(histories, self.half_life)
-
-    def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
-        return self.matrix.contributions(history, self.half_life, items)
-
-    def state(self) -> Arrays:
-        return self.matrix.state()
-
-    def restore(self, state: Arrays) -> None:
-        self.matrix = ItemMatrix.of(state)
 
 
 @dataclass

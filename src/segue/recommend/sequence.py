@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from segue.core.errors import BadInput
-from segue.core.protocols import Arrays, Trial
-from segue.core.types import Doubles, Floats, Histories, Interactions, Profile, Rows, Training
+from segue.core.protocols import Trial
+from segue.core.types import Doubles, Interactions, Rows, Training
 from segue.recommend.counts import Pairs, blocks, follow
 from segue.recommend.matrix import (
     DAY_S,
@@ -19,6 +18,7 @@ from segue.recommend.matrix import (
     EMPTY,
     SPARSE_CELLS,
     ItemMatrix,
+    OverMatrix,
     known_items,
     lookup,
     strongest,
@@ -26,7 +26,7 @@ from segue.recommend.matrix import (
 
 
 @dataclass
-class Successors:
+class Successors(OverMatrix):
     """Counts of "b within ``reach`` steps after a", weighted 1/lag and damped for popularity."""
 
     reach: int = 5
@@ -79,18 +79,6 @@ class Successors:
             else:
                 found.append(strongest(block, SPARSE_CELLS))
         self.matrix = ItemMatrix(items, sp.vstack(found, format="csr") if found else values)
-
-    def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
-        return self.matrix.scores(histories, self.half_life)
-
-    def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
-        return self.matrix.contributions(history, self.half_life, items)
-
-    def state(self) -> Arrays:
-        return self.matrix.state()
-
-    def restore(self, state: Arrays) -> None:
-        self.matrix = ItemMatrix.of(state)
 
 
 def ordered_pairs(seen: Interactions, items: Rows) -> Pairs:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from segue.core.errors import BadInput
-from segue.core.protocols import Arrays, Trial
-from segue.core.types import Floats, Histories, Profile, Rows, Training
+from segue.core.protocols import Trial
+from segue.core.types import Floats, Rows, Training
 from segue.recommend import counts
 from segue.recommend.counts import Ints, Pairs
 from segue.recommend.matrix import (
     DENSE_ITEMS,
     EMPTY,
     ItemMatrix,
+    OverMatrix,
     StrongGram,
     consumption,
     known_items,
@@ -27,7 +27,7 @@ SMALLEST = 1e-4  # change of a weight in a sweep that still calls for another
 
 
 @dataclass
-class Slim:
+class Slim(OverMatrix):
     """SLIM with feature selection (fsSLIM; Ning & Karypis, ICDM 2011), by coordinate descent.
 
     Each item's column is regressed on its ``near`` most alike items with the elastic net: ``l1``
@@ -77,18 +77,6 @@ class Slim:
             weights[np.abs(weights) < floor[:, None]] = 0
         values = strong.values(weights)
         self.matrix = ItemMatrix(items, values.toarray() if m <= self.dense_items else values)
-
-    def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
-        return self.matrix.scores(histories, self.half_life)
-
-    def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
-        return self.matrix.contributions(history, self.half_life, items)
-
-    def state(self) -> Arrays:
-        return self.matrix.state()
-
-    def restore(self, state: Arrays) -> None:
-        self.matrix = ItemMatrix.of(state)
 
 
 @counts.compiled

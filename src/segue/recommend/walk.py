@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from segue.core.errors import BadInput
-from segue.core.protocols import Arrays, Trial
-from segue.core.types import Floats, Histories, Profile, Rows, Training
+from segue.core.protocols import Trial
+from segue.core.types import Floats, Training
 from segue.recommend.counts import Pairs
 from segue.recommend.matrix import (
     DENSE_ITEMS,
     EMPTY,
     ItemMatrix,
+    OverMatrix,
     consumption,
     freshness,
     known_items,
@@ -24,7 +24,7 @@ from segue.recommend.matrix import (
 
 
 @dataclass
-class Walk:
+class Walk(OverMatrix):
     """RP3beta (Paudel et al., ACM TiiS 2017), as an item matrix.
 
     ``alpha`` is the power of each step's probability; ``beta`` the power of a candidate's
@@ -74,15 +74,3 @@ class Walk:
             block *= damping[first:last, None] * leaving
 
         self.matrix = ItemMatrix(items, nearest(pairs, weights, scale, self.k, self.dense_items))
-
-    def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
-        return self.matrix.scores(histories, self.half_life)
-
-    def contributions(self, history: Histories, at: float, items: Rows) -> Floats:
-        return self.matrix.contributions(history, self.half_life, items)
-
-    def state(self) -> Arrays:
-        return self.matrix.state()
-
-    def restore(self, state: Arrays) -> None:
-        self.matrix = ItemMatrix.of(state)
