@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse.linalg as spla
@@ -30,6 +31,7 @@ class Bridge:
     ridge: float = 10.0
     half_life: float | None = 30.0
     name: str = "bridge"
+    GROUP: ClassVar[str] = "content"
     content: Content = field(default_factory=Content)
     factors: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)
     map: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)

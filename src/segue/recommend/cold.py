@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.linalg
@@ -158,6 +158,7 @@ class Cold:
     half_life: float | None = None
     seed: int = 0
     name: str = "cold"
+    GROUP: ClassVar[str] = "content"
     facets: Facets = field(default_factory=Facets, repr=False)
     axes: Floats = field(default_factory=_none, repr=False)  # (width, d)
     places: Floats = field(default_factory=_none, repr=False)  # (n_items, d)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,6 +24,7 @@ class Content:
 
     half_life: float | None = 30.0
     name: str = "content"
+    GROUP: ClassVar[str] = "content"
     vectors: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)
     present: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_), repr=False)
     mean: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32), repr=False)

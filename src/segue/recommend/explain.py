@@ -28,7 +28,6 @@ NAMED = 3  # of them are named at most
 TAG_MEMORY = 50  # newest history items whose tags are looked at
 LEAST_SHARE = 0.02  # smaller parts are folded into the rest
 FRESH_DAYS = 180
-GROUPS = ("history", "content", "popularity", "freshness", "profile", "activity")
 
 
 @dataclass(frozen=True)
@@ -193,8 +192,7 @@ def _compose(
     shared: Sequence[str],
 ) -> tuple[Reason, ...]:
     plan = pipeline.side.plan
-    groups = np.array([plan.group_of[name] for name in plan.names])
-    size = {g: max(0.0, float(parts[:-1][groups == g].sum())) for g in GROUPS}
+    size = {g: max(0.0, float(parts[columns].sum())) for g, columns in plan.columns_of.items()}
     # What one entry carries is part of the history's size, even where the rest pulls down.
     size["history"] = max(size["history"], proven[0][1] if proven else 0.0)
     found = _history_reasons(pipeline.catalogue, query.history, proven, size["history"])
@@ -205,7 +203,7 @@ def _compose(
         "profile": _profile_text(query.profile),
         "activity": "fits how much and how lately you watch",
     }
-    found += [Reason(g, texts[g], size[g]) for g in GROUPS[1:] if size[g] > 0]
+    found += [Reason(g, text, size[g]) for g, text in texts.items() if size[g] > 0]
     return normalised(found, Reason("popularity", texts["popularity"], 1.0))
 
 

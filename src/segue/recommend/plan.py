@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from segue.core.errors import BadSettings
+from segue.core.types import Rows
+from segue.recommend.matrix import OverMatrix
 from segue.recommend.registry import STRATEGIES, kind_of
 
 # Columns of every blend, whatever its parts: of the item, of the person's groups, of the person.
@@ -19,7 +23,8 @@ PROFILE = ("gender", "age group", "occupation")
 PERSON = ("history length", "days away", "tenure", "mean weight", "last day")
 PROPOSING = ("popular 10d", "popular 30d")
 CONTENT = "content"  # the part that every plan has: cold items are placed by it
-GROUPS = ("history", "content", "popularity")
+REASONS = ("history", "content", "popularity", "freshness", "profile", "activity")
+GROUPS = REASONS[:3]  # that a part may give
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,12 @@ class Plan:
         }
 
     @cached_property
+    def columns_of(self) -> dict[str, Rows]:
+        """kind of reason -> its columns."""
+        groups = np.array([self.group_of[name] for name in self.names])
+        return {reason: np.flatnonzero(groups == reason) for reason in REASONS}
+
+    @cached_property
     def rising(self) -> tuple[int, ...]:
         """+1 where the blend's score must never fall when the column rises."""
         return tuple(int(self.group_of[n] in ("history", "content")) for n in self.names)
@@ -126,7 +137,8 @@ class Plan:
 def part_of(strategy: str, settings: Mapping[str, Any], name: str, *, proposes: bool) -> Part:
     """A part with one view, its memory as the strategy's own ``half_life`` has it.
 
-    A net with several heads (a class attribute ``HEADS``) gets a view for each.
+    A net with several heads (a class attribute ``HEADS``) gets a view for each; a strategy whose
+    reason is not the history says so (``GROUP``).
     """
     given = dict(settings)
     kind = kind_of(strategy)
@@ -134,12 +146,12 @@ def part_of(strategy: str, settings: Mapping[str, Any], name: str, *, proposes: 
     if heads:
         views = tuple(View(f"{name} {h}", None, proposes and h == heads[0], h) for h in heads)
         return Part(strategy, views, given)
-    default = {f.name: f.default for f in dataclasses.fields(kind)}.get("half_life")
-    over_matrix = "matrix" in {f.name for f in dataclasses.fields(kind)}
-    half_life = given.pop("half_life", default) if over_matrix else None
-    if over_matrix:
-        given["half_life"] = None
-    group = "popularity" if "popular" in strategy else "history"
+    half_life = None
+    if OverMatrix in kind.__mro__:
+        default = {f.name: f.default for f in dataclasses.fields(kind)}["half_life"]
+        half_life = given.pop("half_life", default)
+        given["half_life"] = None  # the view remembers, not the strategy
+    group = getattr(kind, "GROUP", "history")
     return Part(strategy, (View(name, half_life, proposes),), given, group)
 
 

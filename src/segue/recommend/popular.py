@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -44,6 +44,7 @@ class Popular:
 
     half_life_days: float | None = None
     name: str = "popular"
+    GROUP: ClassVar[str] = "popularity"
     values: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32), repr=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +84,7 @@ class PositionPopular:
 
     window_days: float | None = None
     name: str = "position popular"
+    GROUP: ClassVar[str] = "popularity"
     table: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)
 
     def fit(self, training: Training) -> None:
@@ -125,6 +127,7 @@ class MomentPopular:
     spread: float = 1.0  # standard deviation of the smoothing, in moments
     half_life: float | None = None
     name: str = "moment popular"
+    GROUP: ClassVar[str] = "popularity"
     starts: Doubles = field(default_factory=lambda: np.zeros(0), repr=False)
     table: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)
 

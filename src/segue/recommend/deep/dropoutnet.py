@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse.linalg as spla
@@ -63,6 +63,7 @@ class DropoutNet:
     decay: float = 0.1
     seed: int = 0
     name: str = "dropoutnet"
+    GROUP: ClassVar[str] = "content"
     watcher: Watcher | None = field(default=None, repr=False)
     checkpoint: Path | None = field(default=None, repr=False)
     items: Rows = field(default_factory=lambda: np.zeros(0, np.intp), repr=False)  # (m,)
