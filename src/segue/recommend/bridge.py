@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse.linalg as spla
 
 from segue.core.protocols import Arrays
 from segue.core.types import Floats, Histories, Profile, Rows, Training
 from segue.recommend.content import Content
+from segue.recommend.factors import truncated_svd
 from segue.recommend.matrix import consumption, known_items, recency
 
 LEAST_EVENTS = 5  # an item with fewer teaches the map more noise than taste
@@ -48,9 +48,8 @@ class Bridge:
         dim = min(self.dim, min(x.shape) - 1)
         self.factors = np.zeros((training.interactions.n_items, max(dim, 1)), dtype=np.float32)
         if dim >= 1:
-            start = np.ones(min(x.shape))  # a fixed start vector: the same factors every time
-            _, strength, right = spla.svds(x, k=dim, v0=start)
-            self.factors[items] = _unit((right * strength[:, None]).T)
+            _, strength, right = truncated_svd(x, dim)
+            self.factors[items] = _unit((right * strength[:, None]).T.astype(np.float32))
         taught = np.zeros(len(self.content.present), dtype=np.bool_)
         taught[items[count >= LEAST_EVENTS]] = True
         taught &= self.content.present

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.linalg as spla
 
 from segue.core.errors import BadInput
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import Floats, Histories, Profile, Rows, Training
+from segue.recommend.factors import truncated_svd
 from segue.recommend.matrix import consumption, freshness, known_items, lookup, product, recency
 
 LEAST_PEOPLE = 5  # a group never speaks for fewer
@@ -93,8 +93,7 @@ class People:
         if dim < 1:
             return np.zeros((x.shape[0], 1), dtype=np.float32)
         damped = x.multiply(1 / np.sqrt(np.maximum(count, 1.0))[None, :]).tocsr()
-        start = np.ones(min(x.shape))  # a fixed start vector: the same groups every time
-        left, strength, _ = spla.svds(damped.astype(np.float64), k=dim, v0=start)
+        left, strength, _ = truncated_svd(damped, dim)
         places = left * strength
         length = np.linalg.norm(places, axis=1, keepdims=True)
         return np.asarray(places / np.maximum(length, 1e-9), dtype=np.float32)

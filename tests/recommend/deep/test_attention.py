@@ -18,7 +18,7 @@ from segue.core.errors import BadPackage, BadSettings
 from segue.core.types import Histories, Interactions, Profile, Training, Vectors
 from segue.recommend.deep.attention import Attention
 from segue.recommend.deep.blocks import GAPS, SampledSoftmax, bucket, gbce
-from segue.recommend.deep.past import Past, first_vectors
+from segue.recommend.deep.past import Past, neighbour_vectors
 
 
 class TestAttention(StrategyContract):
@@ -251,9 +251,9 @@ def test_gaps_fall_into_logarithmic_buckets() -> None:
     assert bucket(gaps).tolist() == [0, 0, 1, 2, GAPS - 1]
 
 
-def test_first_vectors_tell_the_two_halves_of_the_checkerboard_apart() -> None:
+def test_neighbour_vectors_tell_the_two_halves_of_the_checkerboard_apart() -> None:
     histories = checkerboard().interactions.histories()
-    vectors = first_vectors(histories.items, histories.user_of, N_ITEMS, 4)
+    vectors = neighbour_vectors(histories.items, histories.user_of, N_ITEMS, 4)
     likeness = vectors @ vectors.T
     same = np.arange(N_ITEMS)[:, None] % 2 == np.arange(N_ITEMS)[None, :] % 2
     assert likeness[same].mean() > likeness[~same].mean() + 0.3

@@ -16,7 +16,7 @@ from segue.core.protocols import Arrays, Trial, Watcher
 from segue.core.types import Bools, Floats, Histories, Profile, Rows, Training
 from segue.recommend.deep import loop, weights
 from segue.recommend.deep.blocks import SampledSoftmax, SequenceNet, Shape, gbce
-from segue.recommend.deep.past import Past, first_vectors
+from segue.recommend.deep.past import Past, neighbour_vectors
 
 COUNTS = ("dim", "layers", "heads", "max_length", "horizon", "negatives", "epochs", "batch")
 LOSSES = ("softmax", "gbce")
@@ -30,8 +30,8 @@ class Attention:
     """Causal gated attention over the newest ``max_length`` entries (HSTU; Zhai et al., ICML 2024).
 
     Trained to name each entry from those before it, against ``negatives`` items a batch. The item
-    vectors start from the neighbours in histories (:func:`first_vectors`), which saves most of the
-    epochs. ``epochs`` grows on small data until ``min_steps`` steps are made.
+    vectors start from the neighbours in histories (:func:`neighbour_vectors`), which saves most
+    of the epochs. ``epochs`` grows on small data until ``min_steps`` steps are made.
     A target is drawn from the next ``horizon`` entries: 1 foresees the very next item, more what
     is wanted later on (the dense targets of PinnerFormer; Pancha et al., KDD 2022).
     With ``waits`` the time from the newest entry to the question is known to the net, which learns
@@ -101,7 +101,9 @@ class Attention:
         self.net = SequenceNet(self._shape(training), self.dropout)
         with torch.no_grad():
             count = past.counts
-            first = torch.from_numpy(first_vectors(past.items, past.person, len(count), self.dim))
+            first = torch.from_numpy(
+                neighbour_vectors(past.items, past.person, len(count), self.dim)
+            )
             self.net.own.mul_(0.1)
             self.net.own[:, : first.shape[1]] = first
             self.net.own[count == 0] = 0
@@ -149,16 +151,13 @@ class Attention:
         if len(past.items):
             steps = max(1, round(len(past.items) / self.batch))
             lesson = _Lesson(self, self.net, past, torch.from_numpy(content))
-            loop.train(
+            loop.teach(
+                self,
+                training,
                 self.net,
                 epochs=max(epochs, -(-min_steps // steps)),
                 steps=lesson.steps,
                 optimiser=loop.Optimiser("adamw", rate, self.decay, 1.0, self.fade),
-                seed=self.seed,
-                name=self.name,
-                watcher=self.watcher,
-                checkpoint=self.checkpoint,
-                about=loop.mark(self, training),
             )
         self.net.eval()
         self.known = (past.counts > 0) | content.any(axis=1)

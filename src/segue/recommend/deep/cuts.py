@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.linalg as spla
 import torch
 from torch import Tensor
 
 from segue.core.types import Floats, Histories, Rows
+from segue.recommend.factors import truncated_svd
 from segue.recommend.matrix import powers
 
 DAY_S = 86_400.0
@@ -150,8 +150,7 @@ def first_vectors(x: sp.csr_matrix, dim: int) -> Floats:
     dim = min(dim, min(x.shape) - 1)
     if dim < 1:
         return np.zeros((x.shape[1], 0), dtype=np.float32)
-    start = np.ones(min(x.shape))  # a fixed start vector: the same vectors every time
-    _, strength, right = spla.svds(x.astype(np.float64), k=dim, v0=start)
+    _, strength, right = truncated_svd(x, dim)
     turned = right * np.sign(right.sum(axis=1, keepdims=True) + 1e-12)
     vectors = (turned * np.sqrt(strength)[:, None]).T
     return np.asarray(vectors[:, ::-1], dtype=np.float32)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse.linalg as spla
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +16,7 @@ from segue.core.protocols import Arrays, Trial, Watcher
 from segue.core.types import Floats, Histories, Profile, Rows, Training
 from segue.recommend.cold import Facets
 from segue.recommend.deep import loop
+from segue.recommend.factors import truncated_svd
 from segue.recommend.matrix import consumption, known_items, recency
 
 HELD_OUT = 10  # one item in so many tells when to stop
@@ -97,8 +97,7 @@ class DropoutNet:
         self.places = np.zeros((seen.n_items, max(dim, 1)), dtype=np.float32)
         if dim < 1:
             return
-        start = np.ones(min(x.shape))  # a fixed start vector: the same places every time
-        _, strength, right = spla.svds(x, k=dim, v0=start)
+        _, strength, right = truncated_svd(x, dim)
         scale = float(strength.max()) / np.sqrt(len(self.items))  # places of about unit size
         self.effects = (right.T * (scale / strength)).astype(np.float32)
         known = torch.from_numpy((right.T * (strength / scale)).astype(np.float32))
@@ -128,18 +127,15 @@ class DropoutNet:
             guess = net(torch.zeros_like(known[held]), content[held])
             return -float(((guess - known[held]) ** 2).sum(dim=1).mean())
 
-        loop.train(
+        loop.teach(
+            self,
+            training,
             net,
             epochs=self.epochs,
             steps=losses,
             optimiser=loop.Optimiser(rate=self.rate, decay=self.decay),
-            seed=self.seed,
-            name=self.name,
-            watcher=self.watcher,
-            checkpoint=self.checkpoint,
             patience=self.patience if len(held) else None,
             valid=valid if len(held) else None,
-            about=loop.mark(self, training),
         )
 
     def _rows(self, items: Rows) -> Floats:

@@ -168,16 +168,13 @@ class Graph:
                 told = (logits[made.owner, made.target] * made.share).sum()
                 yield -told / made.share.sum().clamp_min(1e-6)
 
-        loop.train(
+        loop.teach(
+            self,
+            training,
             net,
             epochs=max(self.epochs, math.ceil(self.min_steps / steps)),
             steps=losses,
             optimiser=loop.Optimiser(rate=self.rate, decay=self.decay, fade=0.1),
-            seed=self.seed,
-            name=self.name,
-            watcher=self.watcher,
-            checkpoint=self.checkpoint,
-            about=loop.mark(self, training),
         )
 
     def _bags(self, histories: Histories) -> Bags:

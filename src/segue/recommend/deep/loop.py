@@ -96,6 +96,31 @@ def mark(settings: Any, training: Training) -> str:
     return digest.hexdigest()[:16]
 
 
+def teach(
+    strategy: Any,
+    training: Training,
+    net: nn.Module,
+    *,
+    epochs: int,
+    steps: Steps,
+    optimiser: Optimiser,
+    **more: Any,
+) -> History:
+    """:func:`train` with the seed, name, watcher and checkpoint of a :class:`Net` strategy."""
+    return train(
+        net,
+        epochs=epochs,
+        steps=steps,
+        optimiser=optimiser,
+        seed=strategy.seed,
+        name=strategy.name,
+        watcher=strategy.watcher,
+        checkpoint=strategy.checkpoint,
+        about=mark(strategy, training),
+        **more,
+    )
+
+
 def train(
     net: nn.Module,
     *,

@@ -189,16 +189,13 @@ class Multitask:
         taken = np.bincount(histories.items[histories.weights >= 0], minlength=seen.n_items)
         with torch.no_grad():
             net.bias[0] = torch.from_numpy(np.log1p(taken).astype(np.float32))
-        loop.train(
+        loop.teach(
+            self,
+            training,
             net,
             epochs=self.epochs,
             steps=lambda epoch, rng: lesson.steps(net, rng),
             optimiser=self._descent,
-            seed=self.seed,
-            name=self.name,
-            watcher=self.watcher,
-            checkpoint=self.checkpoint,
-            about=loop.mark(self, training),
         )
 
     def _made(self) -> GoalNet:

@@ -106,7 +106,7 @@ class Past:
         )
 
 
-def first_vectors(items: Rows, person: Rows, n_items: int, dim: int) -> Floats:
+def neighbour_vectors(items: Rows, person: Rows, n_items: int, dim: int) -> Floats:
     """(n_items, <= dim) unit rows: leading eigenvectors of how often items are near one another.
 
     Counts of pairs up to ``REACH`` entries apart, weighted 1/lag and divided by the root of both

@@ -150,16 +150,13 @@ class DeepRatings:
                 target = torch.from_numpy(own.values)
                 yield ((self._ratings.placed(net(pairs)) - target) ** 2).mean()
 
-        loop.train(
+        loop.teach(
+            self,
+            training,
             net,
             epochs=self.epochs,
             steps=steps,
             optimiser=self._descent,
-            seed=self.seed,
-            name=self.name,
-            watcher=self.watcher,
-            checkpoint=self.checkpoint,
-            about=loop.mark(self, training),
         )
         self._net = net
 
@@ -173,15 +170,9 @@ class DeepRatings:
         return RatingNet(self._content, self._people.width, self.dim, mixer)
 
     def ratings(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
-        """A person's own rating of an item never takes part in the prediction of it."""
         if self._net is None:
             raise BadSettings("deep ratings: not fitted; call fit or restore first")
-        out = np.zeros((histories.n_users, histories.n_items), dtype=np.float32)
-        for users, pairs in self._ratings.everything(histories, self._people.encode(profiles)):
-            with torch.no_grad():
-                s = self._net(pairs)
-            out[users] = self._ratings.placed(s).numpy().reshape(len(users), histories.n_items)
-        return out
+        return self._ratings.predicted(histories, self._people.encode(profiles), self._net)
 
     def state(self) -> Arrays:
         if self._net is None:

@@ -122,16 +122,13 @@ class TextRatings:
         lesson = _Lesson(
             net, reader, self._ratings, past, self._people.encode(training.profiles), self.batch
         )
-        loop.train(
+        loop.teach(
+            self,
+            training,
             net,
             epochs=self.epochs,
             steps=lesson.steps,
             optimiser=self._descent,
-            seed=self.seed,
-            name=self.name,
-            watcher=self.watcher,
-            checkpoint=self.checkpoint,
-            about=loop.mark(self, training),
             slow={"text.": self.text_rate / self.rate},
         )
         self._encoded = reader.all(net).numpy()
@@ -145,18 +142,17 @@ class TextRatings:
         return TextNet(text, wide, self.dim, mixer)
 
     def ratings(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
-        """A person's own rating of an item never takes part in the prediction of it."""
         net = self._net
         if net is None:
             raise BadSettings("text ratings: not fitted; call fit or restore first")
         known = torch.from_numpy(self._encoded)
         padded = torch.cat([known, torch.zeros_like(known[:1])])  # items beyond the fit: no text
-        out = np.zeros((histories.n_users, histories.n_items), dtype=np.float32)
-        for users, pairs in self._ratings.everything(histories, self._people.encode(profiles)):
-            with torch.no_grad():
-                s = net(pairs, known, padded[pairs.item])
-            out[users] = self._ratings.placed(s).numpy().reshape(len(users), histories.n_items)
-        return out
+
+        def asked(pairs: Pairs) -> Tensor:
+            s: Tensor = net(pairs, known, padded[pairs.item])
+            return s
+
+        return self._ratings.predicted(histories, self._people.encode(profiles), asked)
 
     def state(self) -> Arrays:
         if self._net is None:

@@ -199,16 +199,13 @@ class Towers:
                 told = torch.log_softmax(logits, dim=1)[made.owner, answer]
                 yield -(told * made.share).sum() / made.share.sum().clamp_min(1e-6)
 
-        loop.train(
+        loop.teach(
+            self,
+            training,
             net,
             epochs=max(self.epochs, math.ceil(self.min_steps / steps)),
             steps=losses,
             optimiser=loop.Optimiser(rate=self.rate, decay=self.decay, fade=0.1),
-            seed=self.seed,
-            name=self.name,
-            watcher=self.watcher,
-            checkpoint=self.checkpoint,
-            about=loop.mark(self, training),
         )
 
     def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:

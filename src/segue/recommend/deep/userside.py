@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -194,6 +194,17 @@ class Ratings:
             user = np.repeat(np.arange(len(users), dtype=np.intp), n_items)
             item = np.tile(np.arange(n_items, dtype=np.intp), len(users))
             yield users, self.pairs(some, profile[users], user, item, entry.ravel(), told=False)
+
+    def predicted(
+        self, histories: Histories, profile: Floats, net: Callable[[Pairs], Tensor]
+    ) -> Floats:
+        """(n_users, n_items) ratings; a person's own rating takes no part in its prediction."""
+        out = np.zeros((histories.n_users, histories.n_items), dtype=np.float32)
+        for users, pairs in self.everything(histories, profile):
+            with torch.no_grad():
+                s = net(pairs)
+            out[users] = self.placed(s).numpy().reshape(len(users), histories.n_items)
+        return out
 
     def placed(self, s: Tensor) -> Tensor:
         """Ratings of s: the sigmoid, over the range."""
