@@ -18,7 +18,7 @@ import numpy as np
 
 import _data
 from segue.core.types import Histories, Query
-from segue.evaluate.split import cut_time, data_hash, temporal
+from segue.evaluate.split import cut_time, temporal
 from segue.recommend.blend import Blend, BlendSettings
 from segue.recommend.pipeline import Pipeline
 from segue.recommend.windows import build
@@ -33,7 +33,7 @@ def main() -> None:
     cuts = [cut_time(seen, share) for share in (0.5, 0.65, 0.8)] + [training.at]
     blend = Blend(BlendSettings())
     blend.fit([build(training, a, b, max_users=100, seed=0) for a, b in pairwise(cuts)], seed=0)
-    pipeline = Pipeline.fit(training, blend, data_hash(seen), seed=0)
+    pipeline = Pipeline.fit(training, blend, seen.hash, seed=0)
     counts = np.bincount(seen.users, minlength=seen.n_users)
     queries = []
     for user in np.flatnonzero(counts >= ENTRIES):

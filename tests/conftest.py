@@ -11,7 +11,7 @@ import pytest
 
 from segue.core.errors import SegueError
 from segue.core.types import Training
-from segue.evaluate.split import cut_time, data_hash, temporal
+from segue.evaluate.split import cut_time, temporal
 from segue.recommend.blend import Blend, BlendSettings
 from segue.recommend.pipeline import Pipeline
 from segue.recommend.windows import build
@@ -51,4 +51,4 @@ def pipeline(before_test: Training) -> Pipeline:
     past = [build(before_test, a, b, max_users=100, seed=0) for a, b in pairwise(cuts)]
     blend = Blend(BlendSettings())
     blend.fit(past, seed=0)
-    return Pipeline.fit(before_test, blend, data_hash(seen), seed=0)
+    return Pipeline.fit(before_test, blend, seen.hash, seed=0)

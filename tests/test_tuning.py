@@ -12,7 +12,6 @@ from segue import tuning
 from segue.choosing import choose, windows
 from segue.core.errors import BadInput, MissingExtra, NotFound
 from segue.core.types import Training
-from segue.evaluate.split import data_hash
 from segue.folds import SPLITS, Folds, folds
 from segue.recommend import registry
 from segue.recommend.fitting import Fitting
@@ -63,7 +62,7 @@ def test_an_unknown_split_names_the_known_ones(data: Training) -> None:
 def tuned(cut: Folds, data: Training, studies: Path | None, budget_s: float = 3.0) -> tuning.Tuned:
     return tuning.tune(
         cut, ["linear"], budget_s=budget_s, seed=0, studies=studies,
-        data_hash=data_hash(data.interactions), progress=quiet,
+        data_hash=data.interactions.hash, progress=quiet,
     )[0]  # fmt: skip
 
 

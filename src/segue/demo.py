@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segue import assembly, datasets
+from segue.core.types import DAY_S
 from segue.enrich import enrich_films
 from segue.store.workspace import Workspace
 
 Say = Callable[[str], None]
 STEPS_KEY = "demo-steps"
 CORES = 2
-DAY_S = 86_400.0
 MOVIELENS_LAST_EVENT = 893_286_638.0  # 1998-04-22, the newest rating of MovieLens-100K
 
 

@@ -27,7 +27,6 @@ from segue.evaluate.metrics import (
 )
 from segue.evaluate.report import Line, Report, Step, Tuned
 from segue.evaluate.segments import SegmentLine, by_segment
-from segue.evaluate.split import data_hash
 from segue.folds import Fold, Folds, folds
 from segue.recommend.fitting import Fitting
 from segue.recommend.pipeline import Pipeline, strategy_of
@@ -111,7 +110,7 @@ def evaluate(
             budget_s=options.budget_s,
             seed=seed,
             studies=options.studies,
-            data_hash=data_hash(training.interactions),
+            data_hash=training.interactions.hash,
             progress=progress,
         )
     extra = extra_parts([*options.strategies, *(t.strategy for t in tuned)], tuned)
@@ -159,7 +158,7 @@ def _report(
         settings=blend.described(),
         tried=choice.tried,
         seed=seed,
-        data_hash=data_hash(training.interactions),
+        data_hash=training.interactions.hash,
         split_hash=cut.split.hash,
         n_events=(cut.split.n_train, cut.split.n_valid, cut.split.n_test),
         n_people=(len(found.valid.users), len(found.test.users)),

@@ -84,13 +84,20 @@ def test_other_settings_or_data_are_fitted_anew(tmp_path: Path, change: str) -> 
     assert fit(Fitting(None, tmp_path), later, settings).did == ["fit"]
 
 
-def test_a_change_of_one_weight_is_another_data_set(tmp_path: Path) -> None:
+def test_whatever_a_net_learns_from_is_part_of_the_data(tmp_path: Path) -> None:
     training = checkerboard()
     fit(Fitting(None, tmp_path), training)
-    weight = training.interactions.weight.copy()
-    weight[0] = 0.5
-    other = replace(training, interactions=replace(training.interactions, weight=weight))
-    assert fit(Fitting(None, tmp_path), other).did == ["fit"]
+    seen, content = training.interactions, training.content
+    assert content is not None
+    weight, values = seen.weight.copy(), content.values.copy()
+    weight[0], values[0, 0] = 0.5, 0.1
+    for other in (
+        replace(training, interactions=replace(seen, weight=weight)),
+        replace(training, content=replace(content, values=values)),
+        replace(training, profiles=(*training.profiles[1:], Profile(age=99))),
+        replace(training, at=training.at + 1),
+    ):
+        assert fit(Fitting(None, tmp_path), other).did == ["fit"]
 
 
 def test_a_net_goes_on_from_the_earlier_fit() -> None:

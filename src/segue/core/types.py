@@ -6,6 +6,7 @@ converts items, :class:`Interactions` carries rows only. Times are Unix seconds 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,8 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
+
+DAY_S = 86_400.0
 
 ITEM_KINDS = (
     "movie", "series", "video", "short", "track", "album", "podcast", "speech", "book", "game",
@@ -264,6 +267,15 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.users)
 
+    @cached_property
+    def hash(self) -> str:
+        """16 hex digits over users, items, weights and times."""
+        digest = hashlib.sha256()
+        columns = (self.users, self.items, self.weight, self.time)
+        for column, kind in zip(columns, (np.int64, np.int64, np.float32, np.float64), strict=True):
+            digest.update(np.ascontiguousarray(column, dtype=kind).tobytes())
+        return digest.hexdigest()[:16]
+
     def _take(self, index: Rows | slice) -> Interactions:
         return replace(
             self,
@@ -336,6 +348,21 @@ class Training:
     profiles: tuple[Profile, ...]  # by user row
     content: Vectors | None
     at: float
+
+    @cached_property
+    def hash(self) -> str:
+        """16 hex digits over all that a strategy may learn from."""
+        seen, content = self.interactions, self.content
+        told = (self.catalogue.items, self.profiles, self.at, seen.n_users, seen.n_items)
+        digest = hashlib.sha256(repr((seen.hash, told)).encode())
+        for column in (
+            seen.value,
+            seen.kind,
+            *((content.values, content.present) if content else ()),
+        ):
+            if column is not None:
+                digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()[:16]
 
     def before(self, t: float) -> Training:
         """The same as of an earlier time."""

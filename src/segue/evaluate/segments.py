@@ -9,11 +9,10 @@ from typing import Literal
 import numpy as np
 
 from segue.core.errors import BadInput
-from segue.core.types import Bools, Doubles, Histories, Rows
+from segue.core.types import DAY_S, Bools, Doubles, Histories, Rows
 from segue.evaluate.compare import Interval, bootstrap_all, difference, verdict
 from segue.evaluate.metrics import hits
 
-DAY_S = 86_400.0
 COLD = 5  # longest history of a cold user
 HEAVY = 100  # a longer history is a heavy user's, however long the others' are
 NEW_DAYS = 30.0  # an item is new for so long after it was first seen

@@ -170,19 +170,6 @@ def cold_items(interactions: Interactions, share: float = 0.2, seed: int = 0) ->
     return _timeless(name, interactions, part_of[interactions.items])
 
 
-def data_hash(interactions: Interactions) -> str:
-    """16 hex digits over users, items, weights and times."""
-    digest = hashlib.sha256()
-    for column, kind in (
-        (interactions.users, np.int64),
-        (interactions.items, np.int64),
-        (interactions.weight, np.float32),
-        (interactions.time, np.float64),
-    ):
-        digest.update(np.ascontiguousarray(column, dtype=kind).tobytes())
-    return digest.hexdigest()[:16]
-
-
 def _timeless(name: str, interactions: Interactions, part: Parts) -> Split:
     end = float(interactions.time[-1]) + 1
     return Split(name, interactions, part, end, end)

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from segue.core.protocols import Arrays, Strategy
-from segue.core.types import Bools, Doubles, Floats, Histories, Profile, Rows, Training
+from segue.core.types import DAY_S, Bools, Doubles, Floats, Histories, Profile, Rows, Training
 from segue.recommend.content import Content
 from segue.recommend.fitting import Fitting
 from segue.recommend.groups import Groups
@@ -17,8 +17,6 @@ from segue.recommend.matrix import ItemMatrix, OverMatrix
 from segue.recommend.plan import CONTENT, DEFAULT, ITEM, POPULARITY, PROFILE, Plan
 from segue.recommend.popular import decayed
 from segue.recommend.registry import make
-
-DAY_S = 86_400.0
 
 Base = dict[str, Floats]
 ALONE = Fitting()  # nobody watches, nothing is kept

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from segue.core.protocols import Arrays, Net, Strategy, Watcher
-from segue.core.types import Interactions, Training
+from segue.core.types import Training
 
 
 @runtime_checkable
@@ -64,16 +64,8 @@ class Fitting:
 
 
 def _key(name: str, settings: Mapping[str, Any], training: Training) -> str:
-    digest = hashlib.sha256(json.dumps([name, dict(settings)], default=str).encode())
-    digest.update(_digest(training.interactions))
-    return f"{name.replace(' ', '-')}-{digest.hexdigest()[:16]}"
-
-
-def _digest(seen: Interactions) -> bytes:
-    digest = hashlib.sha256()
-    for column in (seen.users, seen.items, seen.weight, seen.time):
-        digest.update(np.ascontiguousarray(column).tobytes())
-    return digest.digest()
+    told = json.dumps([name, dict(settings), training.hash], default=str)
+    return f"{name.replace(' ', '-')}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
 def _write(path: Path, state: Arrays) -> None:

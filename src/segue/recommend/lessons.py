@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segue.core.types import EVENT_KINDS, Doubles, Interactions, Rows
-from segue.recommend.moments import DAY_S, Moments, Timeline
+from segue.core.types import DAY_S, EVENT_KINDS, Doubles, Interactions, Rows
+from segue.recommend.moments import Moments, Timeline
 
 WEEKS = 26  # how far back people are asked about, a week apart
 WHOLE_S = DAY_S  # what somebody watches of an item within a day counts as one consumption

@@ -11,11 +11,10 @@ import scipy.sparse as sp
 
 from segue.core.errors import BadInput
 from segue.core.protocols import Trial
-from segue.core.types import Doubles, Floats, Rows, Training
+from segue.core.types import DAY_S, Doubles, Floats, Rows, Training
 from segue.recommend import counts
 from segue.recommend.counts import Ints, Pairs
 from segue.recommend.matrix import (
-    DAY_S,
     DENSE_ITEMS,
     EMPTY,
     ItemMatrix,

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from segue.core.protocols import Arrays
 from segue.core.types import (
+    DAY_S,
     Doubles,
     Floats,
     Histories,
@@ -28,7 +29,6 @@ from segue.recommend.counts import Ints, Pairs
 DENSE_ITEMS = 8_000
 SPARSE_CELLS = 500  # an item: 4 kB
 GRAM_CELLS = 500  # an item, while regressions on neighbours are fitted: 4 kB
-DAY_S = 86_400.0
 
 Values = Any  # (m, m) float32: an array, or a CSR matrix with sorted columns
 

@@ -12,9 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from segue.core.protocols import Arrays
-from segue.core.types import Bools, Doubles, Floats, Histories, Interactions, Profile, Rows
+from segue.core.types import DAY_S, Bools, Doubles, Floats, Histories, Interactions, Profile, Rows
 
-DAY_S = 86_400.0
 VISIT_GAP_S = 1_800.0  # a longer pause starts a new visit, as web analytics count them
 LEAST_PEOPLE = 20  # who share a word of their profiles, before it is a feature
 WORDS = ("gender", "country", "language", "occupation")

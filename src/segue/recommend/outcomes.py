@@ -12,6 +12,7 @@ import numpy as np
 from segue.core.errors import BadInput, BadSettings
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import (
+    DAY_S,
     EVENT_KINDS,
     Bools,
     Doubles,
@@ -24,7 +25,7 @@ from segue.core.types import (
 )
 from segue.recommend.calibrate import Calibrator, calibrator
 from segue.recommend.lessons import Lessons, consumptions, fractions, kinds, returns
-from segue.recommend.moments import DAY_S, PERSON, WORDS, Timeline, Words, person
+from segue.recommend.moments import PERSON, WORDS, Timeline, Words, person
 from segue.recommend.watched import ITEM, ItemSide, Watches
 
 NEXT_KIND, RETURN, FRACTION = "next kind", "return", "fraction"

@@ -11,10 +11,18 @@ from scipy.ndimage import gaussian_filter1d
 
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial
-from segue.core.types import Doubles, Floats, Histories, Interactions, Profile, Rows, Training
+from segue.core.types import (
+    DAY_S,
+    Doubles,
+    Floats,
+    Histories,
+    Interactions,
+    Profile,
+    Rows,
+    Training,
+)
 from segue.recommend.matrix import recency
 
-DAY_S = 86_400.0
 MOMENT_EVENTS = 50  # least events of a moment
 MOMENT_CELLS = 20_000_000  # of the table: 80 MB
 EDGES = (0, 5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 450)  # history lengths

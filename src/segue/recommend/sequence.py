@@ -10,10 +10,9 @@ import scipy.sparse as sp
 
 from segue.core.errors import BadInput
 from segue.core.protocols import Trial
-from segue.core.types import Doubles, Interactions, Rows, Training
+from segue.core.types import DAY_S, Doubles, Interactions, Rows, Training
 from segue.recommend.counts import Pairs, blocks, follow
 from segue.recommend.matrix import (
-    DAY_S,
     DENSE_ITEMS,
     EMPTY,
     SPARSE_CELLS,

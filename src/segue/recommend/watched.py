@@ -10,9 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from segue.core.protocols import Arrays
-from segue.core.types import Doubles, Floats, Histories, Interactions, Rows, Training
+from segue.core.types import DAY_S, Doubles, Floats, Histories, Interactions, Rows, Training
 from segue.recommend.lessons import WHOLE_S
-from segue.recommend.moments import DAY_S, Moments, Timeline
+from segue.recommend.moments import Moments, Timeline
 
 PRIOR = 10.0  # consumptions an item is credited with at the mean fraction
 ITEM = ("mean fraction", "consumed", "days known", "minutes", "year", "likeness")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial, Watcher
-from segue.core.types import Bools, Floats, Histories, Profile, Rows, Training
+from segue.core.types import DAY_S, Bools, Floats, Histories, Profile, Rows, Training
 from segue.recommend.deep import loop, weights
 from segue.recommend.deep.blocks import SampledSoftmax, SequenceNet, Shape, gbce
 from segue.recommend.deep.past import Past, neighbour_vectors
@@ -21,7 +21,6 @@ from segue.recommend.deep.past import Past, neighbour_vectors
 COUNTS = ("dim", "layers", "heads", "max_length", "horizon", "negatives", "epochs", "batch")
 LOSSES = ("softmax", "gbce")
 STEADY = 5.0  # events an item
-DAY_S = 86_400.0
 BLOCK = 64  # people scored at a time
 
 

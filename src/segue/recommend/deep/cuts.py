@@ -10,11 +10,9 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from segue.core.types import Floats, Histories, Rows
+from segue.core.types import DAY_S, Floats, Histories, Rows
 from segue.recommend.factors import truncated_svd
 from segue.recommend.matrix import powers
-
-DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial, Watcher
-from segue.core.types import Bools, Floats, Histories, Profile, Rows, Training
+from segue.core.types import DAY_S, Bools, Floats, Histories, Profile, Rows, Training
 from segue.recommend.deep import loop, weights
 from segue.recommend.deep.goals import HEADS, goals_of
 from segue.recommend.deep.rating import content_of
@@ -26,7 +26,6 @@ NEXT = 20  # entries after a cut that are to be predicted
 FORBIDDEN = -1e9  # the logit of an item that the history holds
 INITIAL = 0.05
 LEAST_WORTH = 0.01  # of the oldest events: with nothing newer to learn from, they still teach
-DAY_S = 86_400.0
 USERS = 256  # scored at once
 
 
