@@ -30,7 +30,7 @@ from segue.evaluate.segments import SegmentLine, by_segment
 from segue.folds import Fold, Folds, folds
 from segue.recommend.fitting import Fitting
 from segue.recommend.pipeline import Pipeline, strategy_of
-from segue.recommend.plan import DEFAULT, Part, part_of
+from segue.recommend.plan import DEFAULT, POPULARITY, Part, part_of
 from segue.recommend.registry import STRATEGIES, kind_of, missing
 from segue.tuning import tunable, tune
 
@@ -244,9 +244,9 @@ def _steps(
     served: str, ours: PerUser, choice: Choice, found: Windows, rng: np.random.Generator
 ) -> tuple[Step, ...]:
     """Popularity, the best single strategy as it comes, the best after tuning, what serves."""
-    views = [n for n in found.valid.tops if not n.startswith(POPULAR)]
+    views = [n for n in found.valid.tops if n not in POPULARITY]
     plain = [n for n in views if not n.endswith(TUNED)]
-    recent = best_view(found.valid, [n for n in found.valid.tops if n.startswith(POPULAR + " ")])
+    recent = best_view(found.valid, [n for n in POPULARITY if n != POPULAR])
     wanted = [
         ("popularity", POPULAR),
         ("best recent popularity", recent),

@@ -12,11 +12,12 @@ import numpy as np
 
 from segue.core.errors import BadInput, SegueError
 from segue.core.protocols import Net, Strategy, Trial, Tunable
-from segue.core.types import Bools, Doubles, Histories, Profile
+from segue.core.types import Doubles
 from segue.evaluate.metrics import measure, top_items
 from segue.evaluate.report import Tuned
 from segue.folds import Fold, Folds
 from segue.recommend.registry import STRATEGIES, is_deep, kind_of, make, missing
+from segue.recommend.windows import Asked
 
 Progress = Callable[[str], None]
 
@@ -66,37 +67,22 @@ class Question:
     """The people of one fold, ready to be asked about any strategy."""
 
     fold: Fold
-    histories: Histories
-    profiles: tuple[Profile, ...]
-    relevant: Bools
+    asked: Asked
 
     @staticmethod
     def of(fold: Fold, seed: int) -> Question:
-        past, held = fold.past, fold.held.where(fold.held.weight >= 0)
-        known = np.bincount(past.interactions.users, minlength=held.n_users) > 0
-        users = np.unique(held.users[known[held.users]])
-        if len(users) > MAX_USERS:
-            users = np.sort(np.random.default_rng(seed).choice(users, MAX_USERS, replace=False))
-        histories = past.interactions.histories(users)
-        place = np.full(held.n_users, -1, dtype=np.intp)
-        place[users] = np.arange(len(users))
-        kept = place[held.users] >= 0
-        relevant = np.zeros((len(users), held.n_items), dtype=np.bool_)
-        relevant[place[held.users[kept]], held.items[kept]] = True
-        relevant &= ~histories.seen()
-        some = np.flatnonzero(relevant.any(axis=1))
-        profiles = tuple(past.profiles[u] for u in users[some])
-        return Question(fold, histories.take(some), profiles, relevant[some])
+        return Question(fold, Asked.of(fold.past, fold.held, max_users=MAX_USERS, seed=seed))
 
     def ndcg(self, strategy: Strategy) -> Doubles:
         """(n_users,) NDCG@10 of a fitted strategy, full ranking over everything unseen."""
         out = []
-        for start in range(0, self.histories.n_users, CHUNK):
-            rows = np.arange(start, min(start + CHUNK, self.histories.n_users))
-            part = self.histories.take(rows)
-            profiles = self.profiles[start : start + len(rows)]
-            scores = strategy.scores(part, profiles, self.fold.past.at)
-            out.append(measure(top_items(scores, part.seen()), self.relevant[rows]).ndcg)
+        past, asked = self.fold.past, self.asked
+        for start in range(0, len(asked.users), CHUNK):
+            rows = np.arange(start, min(start + CHUNK, len(asked.users)))
+            part = asked.histories.take(rows)
+            profiles = [past.profiles[u] for u in asked.users[rows]]
+            scores = strategy.scores(part, profiles, past.at)
+            out.append(measure(top_items(scores, part.seen()), asked.relevant[rows]).ndcg)
         return np.concatenate(out) if out else np.zeros(0)
 
 
@@ -110,7 +96,7 @@ def tunable(names: Sequence[str] | None = None) -> tuple[str, ...]:
 def questions(folds: Folds, seed: int) -> tuple[Question, ...]:
     """The latest past windows and validation, those with anybody to ask."""
     made = [Question.of(fold, seed) for fold in (*folds.lessons[-WINDOWS:], folds.valid)]
-    found = tuple(q for q in made if q.histories.n_users)
+    found = tuple(q for q in made if len(q.asked.users))
     if not found:
         raise BadInput("nobody can be asked on validation; import events that span a longer time")
     return found

@@ -61,6 +61,29 @@ def singles(base: Base, side: Side, n_users: int) -> Base:
     return out
 
 
+@dataclass(frozen=True)
+class Asked:
+    """People with a past who consumed something new afterwards."""
+
+    users: Rows  # (n_users,) user rows, ascending
+    histories: Histories  # of the past
+    relevant: Bools  # (n_users, n_items) what they consumed afterwards, unseen before
+
+    @staticmethod
+    def of(past: Training, held: Interactions, *, max_users: int | None, seed: int) -> Asked:
+        """All such people, or ``max_users`` drawn of those who consumed anything in ``held``."""
+        held = held.where(held.weight >= 0)
+        known = np.bincount(past.interactions.users, minlength=held.n_users) > 0
+        users = np.unique(held.users[known[held.users]])
+        if max_users is not None and len(users) > max_users:
+            rng = np.random.default_rng(seed)
+            users = np.sort(rng.choice(users, max_users, replace=False))
+        histories = past.interactions.histories(users)
+        relevant = _labels(held, users, histories)
+        some = np.flatnonzero(relevant.any(axis=1))
+        return Asked(users[some], histories.take(some), relevant[some])
+
+
 def _labels(held: Interactions, users: Rows, histories: Histories) -> Bools:
     place = np.full(held.n_users, -1, dtype=np.intp)
     place[users] = np.arange(len(users))
@@ -77,15 +100,8 @@ def collect(
 
     ``side`` is fitted on ``past``, which holds nothing of ``held``.
     """
-    held = held.where(held.weight >= 0)
-    known = np.bincount(past.interactions.users, minlength=held.n_users) > 0
-    users = np.unique(held.users[known[held.users]])
-    if max_users is not None and len(users) > max_users:
-        rng = np.random.default_rng(seed)
-        users = np.sort(rng.choice(users, max_users, replace=False))
-    histories = past.interactions.histories(users)
-    relevant = _labels(held, users, histories)
-    users, histories, relevant = _keep(np.asarray(relevant.any(axis=1)), users, histories, relevant)
+    asked = Asked.of(past, held, max_users=max_users, seed=seed)
+    users, histories, relevant = asked.users, asked.histories, asked.relevant
     names = side.plan.names
     if not len(users):
         none = np.zeros(0, dtype=np.intp)
@@ -118,13 +134,6 @@ def build(
     side.fit(past)
     held = training.interactions.between(start, end)
     return collect(side, past, held, max_users=max_users, seed=seed)
-
-
-def _keep(
-    kept: Bools, users: Rows, histories: Histories, relevant: Bools
-) -> tuple[Rows, Histories, Bools]:
-    index = np.flatnonzero(kept)
-    return users[index], histories.take(index), relevant[index]
 
 
 def _chunk(
