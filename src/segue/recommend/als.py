@@ -10,7 +10,7 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from segue.core.errors import BadSettings
+from segue.core.checks import above, at_least
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import Doubles, Floats, Histories, Profile, Rows, Training
 from segue.recommend.factors import MAX_ITEMS, NO_FACTORS, ItemFactors
@@ -44,16 +44,10 @@ class Als:
     gram: Doubles = field(default_factory=lambda: np.zeros((1, 1)), repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("factors", "iterations"):
-            if getattr(self, name) < 1:
-                raise BadSettings(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.regularization <= 0:
-            # Without it the factors of a rare item are not determined.
-            raise BadSettings(f"regularization must be > 0, got {self.regularization}")
-        if self.alpha < 0:
-            raise BadSettings(f"alpha must be >= 0, got {self.alpha}")
-        if self.half_life is not None and self.half_life <= 0:
-            raise BadSettings(f"half_life must be > 0 or None, got {self.half_life}")
+        at_least(self, 1, "factors", "iterations")
+        above(self, 0, "regularization")
+        at_least(self, 0, "alpha")
+        above(self, 0, "half_life")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from segue.core.checks import above, at_least
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import Floats, Histories, Profile, Rows, Training
@@ -110,17 +111,12 @@ class Bpr:
     bias: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32), repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("factors", "epochs", "negatives"):
-            if getattr(self, name) < 1:
-                raise BadSettings(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.rate <= 0:
-            raise BadSettings(f"rate must be > 0, got {self.rate}")
-        if self.decay < 0:
-            raise BadSettings(f"decay must be >= 0, got {self.decay}")
+        at_least(self, 1, "factors", "epochs", "negatives")
+        above(self, 0, "rate")
+        at_least(self, 0, "decay")
         if not 0 <= self.spread <= 1:
             raise BadSettings(f"spread must be in [0, 1], got {self.spread}")
-        if self.half_life is not None and self.half_life <= 0:
-            raise BadSettings(f"half_life must be > 0 or None, got {self.half_life}")
+        above(self, 0, "half_life")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
+from segue.core.checks import above, at_least
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import (
@@ -171,11 +172,8 @@ class Cold:
     mean: Floats = field(default_factory=_none, repr=False)  # (folds + 1, d): the mean person
 
     def __post_init__(self) -> None:
-        for name in ("ridge", "smoothing"):
-            if not getattr(self, name) > 0:
-                raise BadSettings(f"{name} must be > 0, got {getattr(self, name)}")
-        if self.text_weight < 0:
-            raise BadSettings(f"text_weight must be >= 0, got {self.text_weight}")
+        above(self, 0, "ridge", "smoothing")
+        at_least(self, 0, "text_weight")
         for name, least in (("dim", 1), ("folds", 2)):
             if getattr(self, name) < least:
                 raise BadSettings(f"{name} must be >= {least}, got {getattr(self, name)}")

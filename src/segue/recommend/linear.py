@@ -9,6 +9,7 @@ import numpy as np
 import scipy.linalg.lapack as lapack
 import scipy.sparse as sp
 
+from segue.core.checks import above, at_least, within
 from segue.core.errors import BadInput
 from segue.core.protocols import Trial
 from segue.core.types import DAY_S, Doubles, Floats, Rows, Training
@@ -48,16 +49,10 @@ class Linear(OverMatrix):
     matrix: ItemMatrix = field(default=EMPTY, repr=False)
 
     def __post_init__(self) -> None:
-        if self.ridge <= 0:
-            raise BadInput(f"ridge must be > 0, got {self.ridge}")
-        if not 0 <= self.dropout < 1:
-            raise BadInput(f"dropout must be in [0, 1), got {self.dropout}")
-        if self.near < 1:
-            raise BadInput(f"near must be >= 1, got {self.near}")
-        for name in ("half_life", "window_days"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise BadInput(f"{name} must be > 0 (or None: no limit), got {value}")
+        above(self, 0, "ridge")
+        within(self, 0, 1, "dropout")
+        at_least(self, 1, "near")
+        above(self, 0, "half_life", "window_days")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

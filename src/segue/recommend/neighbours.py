@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from segue.core.checks import above, at_least
 from segue.core.errors import BadInput
 from segue.core.protocols import Trial
 from segue.core.types import Doubles, Floats, Training
@@ -54,16 +55,11 @@ class Neighbours(OverMatrix):
     def __post_init__(self) -> None:
         if self.weighting not in WEIGHTINGS:
             raise BadInput(f"weighting {self.weighting!r} is not one of {WEIGHTINGS}")
-        if self.k < 1:
-            raise BadInput(f"k must be >= 1, got {self.k}")
-        if self.shrink < 0:
-            raise BadInput(f"shrink must be >= 0, got {self.shrink}")
+        at_least(self, 1, "k")
+        at_least(self, 0, "shrink")
         if not 0 <= self.tilt <= 1:
             raise BadInput(f"tilt must be in [0, 1], got {self.tilt}")
-        for name in ("half_life", "pair_half_life", "fresh_days"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise BadInput(f"{name} must be > 0 (or None: no decay), got {value}")
+        above(self, 0, "half_life", "pair_half_life", "fresh_days")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from segue.core.checks import above, at_least
 from segue.core.errors import BadInput
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import Floats, Histories, Profile, Rows, Training
@@ -51,13 +52,8 @@ class People:
     def __post_init__(self) -> None:
         if self.people < LEAST_PEOPLE:
             raise BadInput(f"people must be >= {LEAST_PEOPLE}, got {self.people}")
-        for name in ("k", "dim"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"{name} must be >= 1, got {getattr(self, name)}")
-        for name in ("half_life", "fresh_days"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise BadInput(f"{name} must be > 0 (or None: no decay), got {value}")
+        at_least(self, 1, "k", "dim")
+        above(self, 0, "half_life", "fresh_days")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

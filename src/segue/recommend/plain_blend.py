@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.optimize import minimize
 
+from segue.core.checks import above
 from segue.core.errors import BadInput, BadSettings
 from segue.core.types import Doubles, Floats, Rows
 from segue.recommend.plan import DEFAULT, Plan
@@ -25,8 +26,7 @@ class LinearSettings:
     l2: float = 0.03
 
     def __post_init__(self) -> None:
-        if self.l2 <= 0:
-            raise BadSettings(f"l2 must be > 0, got {self.l2}")
+        above(self, 0, "l2")
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from segue.core.errors import BadSettings
+from segue.core.checks import above, at_least
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import (
     DAY_S,
@@ -56,8 +56,7 @@ class Popular:
     values: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32), repr=False)
 
     def __post_init__(self) -> None:
-        if self.half_life_days is not None and self.half_life_days <= 0:
-            raise BadSettings(f"half_life_days must be > 0, got {self.half_life_days}")
+        above(self, 0, "half_life_days")
 
     def fit(self, training: Training) -> None:
         self.values = decayed(training.interactions, training.at, self.half_life_days)
@@ -140,10 +139,8 @@ class MomentPopular:
     table: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32), repr=False)
 
     def __post_init__(self) -> None:
-        if self.moments < 1:
-            raise BadSettings(f"moments must be >= 1, got {self.moments}")
-        if self.spread < 0:
-            raise BadSettings(f"spread must be >= 0, got {self.spread}")
+        at_least(self, 1, "moments")
+        at_least(self, 0, "spread")
 
     def fit(self, training: Training) -> None:
         seen = training.interactions

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from segue.core.errors import BadSettings
+from segue.core.checks import above, at_least
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import Floats, Histories, Profile, Rows, Training
 from segue.recommend.given import Given, given, rated
@@ -37,13 +37,9 @@ class KnnRatings:
     near: sp.csr_matrix = field(default_factory=lambda: sp.csr_matrix((1, 1)), repr=False)
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise BadSettings(f"k must be >= 1, got {self.k}")
-        if self.shrink < 0:
-            raise BadSettings(f"shrink must be >= 0, got {self.shrink}")
-        for name in ("damp", "power"):
-            if getattr(self, name) <= 0:
-                raise BadSettings(f"{name} must be > 0, got {getattr(self, name)}")
+        at_least(self, 1, "k")
+        at_least(self, 0, "shrink")
+        above(self, 0, "damp", "power")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.core.errors import BadSettings
+from segue.core.checks import above
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import Doubles, Floats, Histories, Profile, Training
 from segue.recommend.given import Given, Scale, given, rated
@@ -27,9 +27,7 @@ class MeanRatings:
     item_bias: Doubles = field(default_factory=lambda: np.zeros(1), repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("item_ridge", "user_ridge"):
-            if getattr(self, name) <= 0:
-                raise BadSettings(f"{name} must be > 0, got {getattr(self, name)}")
+        above(self, 0, "item_ridge", "user_ridge")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

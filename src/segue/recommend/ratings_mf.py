@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.core.errors import BadSettings
+from segue.core.checks import above, at_least
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import Doubles, Floats, Histories, Profile, Training
 from segue.recommend.gaussian import ItemSide, fold_in, moments, relearn, sweep, variance
@@ -44,15 +44,8 @@ class BiasedMf:
     prior: PersonPrior = field(default_factory=PersonPrior, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("factors", "iterations"):
-            if getattr(self, name) < 1:
-                raise BadSettings(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.strength <= 0:
-            raise BadSettings(f"strength must be > 0, got {self.strength}")
-        for name in ("content", "profile", "implicit"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise BadSettings(f"{name} must be > 0 or None, got {value}")
+        at_least(self, 1, "factors", "iterations")
+        above(self, 0, "strength", "content", "profile", "implicit")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

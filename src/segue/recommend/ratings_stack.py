@@ -11,6 +11,7 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
+from segue.core.checks import at_least
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Rater, Trial
 from segue.core.types import Doubles, Floats, Histories, Interactions, Profile, Rows, Training
@@ -54,9 +55,7 @@ class StackedRatings:
     def __post_init__(self) -> None:
         if self.folds < 2:
             raise BadSettings(f"folds must be >= 2, got {self.folds}")
-        for name in ("trees", "least_rows"):
-            if getattr(self, name) < 1:
-                raise BadSettings(f"{name} must be >= 1, got {getattr(self, name)}")
+        at_least(self, 1, "trees", "least_rows")
         if self.leaves < 2:
             raise BadSettings(f"leaves must be >= 2, got {self.leaves}")
         if not 0 < self.rate <= 1:

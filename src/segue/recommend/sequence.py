@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from segue.core.errors import BadInput
+from segue.core.checks import above, at_least
 from segue.core.protocols import Trial
 from segue.core.types import DAY_S, Doubles, Interactions, Rows, Training
 from segue.recommend.counts import Pairs, blocks, follow
@@ -37,14 +37,8 @@ class Successors(OverMatrix):
     matrix: ItemMatrix = field(default=EMPTY, repr=False)
 
     def __post_init__(self) -> None:
-        if self.reach < 1:
-            raise BadInput(f"reach must be >= 1, got {self.reach}")
-        if self.shrink <= 0:
-            raise BadInput(f"shrink must be > 0, got {self.shrink}")
-        for name in ("half_life", "window_days"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise BadInput(f"{name} must be > 0 (or None: no limit), got {value}")
+        at_least(self, 1, "reach")
+        above(self, 0, "shrink", "half_life", "window_days")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

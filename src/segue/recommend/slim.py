@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.core.errors import BadInput
+from segue.core.checks import above, at_least
 from segue.core.protocols import Trial
 from segue.core.types import Floats, Rows, Training
 from segue.recommend import counts
@@ -46,14 +46,9 @@ class Slim(OverMatrix):
     matrix: ItemMatrix = field(default=EMPTY, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("l1", "l2"):
-            if getattr(self, name) < 0:
-                raise BadInput(f"{name} must be >= 0, got {getattr(self, name)}")
-        for name in ("k", "near"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.half_life is not None and self.half_life <= 0:
-            raise BadInput(f"half_life must be > 0 (or None: no decay), got {self.half_life}")
+        at_least(self, 0, "l1", "l2")
+        at_least(self, 1, "k", "near")
+        above(self, 0, "half_life")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.core.errors import BadInput
+from segue.core.checks import above, at_least
 from segue.core.protocols import Trial
 from segue.core.types import Floats, Training
 from segue.recommend.counts import Pairs
@@ -42,16 +42,10 @@ class Walk(OverMatrix):
     matrix: ItemMatrix = field(default=EMPTY, repr=False)
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise BadInput(f"k must be >= 1, got {self.k}")
-        if self.alpha <= 0:
-            raise BadInput(f"alpha must be > 0, got {self.alpha}")
-        if self.beta < 0:
-            raise BadInput(f"beta must be >= 0, got {self.beta}")
-        for name in ("half_life", "fresh_days"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise BadInput(f"{name} must be > 0 (or None: no decay), got {value}")
+        at_least(self, 1, "k")
+        above(self, 0, "alpha")
+        at_least(self, 0, "beta")
+        above(self, 0, "half_life", "fresh_days")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segue.core.checks import above, at_least, within
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial, Watcher
 from segue.core.types import DAY_S, Bools, Floats, Histories, Profile, Rows, Training
@@ -69,18 +70,13 @@ class Attention:
     known: Bools = field(default_factory=lambda: np.zeros(0, np.bool_), repr=False)
 
     def __post_init__(self) -> None:
-        for word in COUNTS:
-            if getattr(self, word) < 1:
-                raise BadSettings(f"{word} must be >= 1, got {getattr(self, word)}")
+        at_least(self, 1, *COUNTS)
         if self.dim % self.heads:
             raise BadSettings(f"dim must be a multiple of heads, got {self.dim} and {self.heads}")
-        for word in ("dropout", "id_dropout"):
-            if not 0 <= getattr(self, word) < 1:
-                raise BadSettings(f"{word} must be in [0, 1), got {getattr(self, word)}")
+        within(self, 0, 1, "dropout", "id_dropout")
         if not 0 < self.refit_share <= 1:
             raise BadSettings(f"refit_share must be in (0, 1], got {self.refit_share}")
-        if self.half_life_days is not None and self.half_life_days <= 0:
-            raise BadSettings(f"half_life_days must be > 0 or None, got {self.half_life_days}")
+        above(self, 0, "half_life_days")
         if self.loss not in LOSSES:
             raise BadSettings(f"loss must be one of {LOSSES}, got {self.loss!r}")
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from segue.core.checks import at_least
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial, Watcher
 from segue.core.types import Floats, Histories, Profile, Rows, Training
@@ -71,9 +72,7 @@ class DropoutNet:
     places: Floats = field(default_factory=lambda: np.zeros((0, 1), np.float32), repr=False)
 
     def __post_init__(self) -> None:
-        for word in ("dim", "hidden", "epochs", "patience"):
-            if getattr(self, word) < 1:
-                raise BadSettings(f"{word} must be >= 1, got {getattr(self, word)}")
+        at_least(self, 1, "dim", "hidden", "epochs", "patience")
         if not 0 < self.dropped < 1:
             raise BadSettings(f"dropped must be between 0 and 1, got {self.dropped}")
 

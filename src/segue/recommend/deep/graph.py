@@ -13,7 +13,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from segue.core.errors import BadInput, BadSettings
+from segue.core.checks import at_least, within
+from segue.core.errors import BadInput
 from segue.core.protocols import Arrays, Trial, Watcher
 from segue.core.types import Doubles, Floats, Histories, Profile, Rows, Training
 from segue.recommend.deep import loop
@@ -82,13 +83,9 @@ class Graph:
     bias: Floats = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)  # (m,)
 
     def __post_init__(self) -> None:
-        for word in ("dim", "neighbours", "ahead", "epochs", "min_steps", "batch"):
-            if getattr(self, word) < 1:
-                raise BadSettings(f"{word} must be >= 1, got {getattr(self, word)}")
-        if self.layers < 0:
-            raise BadSettings(f"layers must be >= 0, got {self.layers}")
-        if not 0 <= self.social_share < 1:
-            raise BadSettings(f"social_share must be in [0, 1), got {self.social_share}")
+        at_least(self, 1, "dim", "neighbours", "ahead", "epochs", "min_steps", "batch")
+        at_least(self, 0, "layers")
+        within(self, 0, 1, "social_share")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:

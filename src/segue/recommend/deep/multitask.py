@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from segue.core.checks import above, at_least, within
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial, Watcher
 from segue.core.types import DAY_S, Bools, Floats, Histories, Profile, Rows, Training
@@ -133,16 +134,10 @@ class Multitask:
     checkpoint: Path | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for word in ("dim", "experts", "negatives", "epochs", "cuts", "batch"):
-            if getattr(self, word) < 1:
-                raise BadSettings(f"{word} must be >= 1, got {getattr(self, word)}")
-        if not 0 <= self.dropout < 1:
-            raise BadSettings(f"dropout must be in [0, 1), got {self.dropout}")
-        if min(self.half_life, self.memory_days or 1.0) <= 0 or self.side < 0:
-            raise BadSettings(
-                "half_life and memory_days must be > 0 and side >= 0, got "
-                f"{self.half_life}, {self.memory_days} and {self.side}"
-            )
+        at_least(self, 1, "dim", "experts", "negatives", "epochs", "cuts", "batch")
+        within(self, 0, 1, "dropout")
+        above(self, 0, "half_life", "memory_days")
+        at_least(self, 0, "side")
         strange = set(self.goals) - set(HEADS)
         if (
             strange

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from segue.core.checks import at_least, within
 from segue.core.errors import BadSettings
 from segue.core.protocols import Arrays, Trial, Watcher
 from segue.core.types import Floats, Histories, Profile, Training
@@ -100,17 +101,13 @@ class DeepRatings:
     checkpoint: Path | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for word in ("dim", "width", "epochs", "batch"):
-            if getattr(self, word) < 1:
-                raise BadSettings(f"{word} must be >= 1, got {getattr(self, word)}")
-        if self.layers < 0:
-            raise BadSettings(f"layers must be >= 0, got {self.layers}")
+        at_least(self, 1, "dim", "width", "epochs", "batch")
+        at_least(self, 0, "layers")
         if self.activation not in ACTIVATIONS:
             raise BadSettings(
                 f"activation must be one of {tuple(ACTIVATIONS)}, got {self.activation!r}"
             )
-        if not 0 <= self.dropout < 1:
-            raise BadSettings(f"dropout must be in [0, 1), got {self.dropout}")
+        within(self, 0, 1, "dropout")
         self._descent = loop.Optimiser(self.optimiser, self.rate, self.decay, fade=0.05)
         self._people, self._ratings = ProfileCodes(), Ratings()
         self._content = np.zeros((0, 1), dtype=np.float32)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from segue.core.checks import at_least, within
 from segue.core.errors import BadSettings, MissingExtra
 from segue.core.protocols import Arrays, Trial, Watcher
 from segue.core.types import Floats, Histories, Profile, Training
@@ -85,17 +86,14 @@ class TextRatings:
     checkpoint: Path | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for word in ("max_tokens", "dim", "width", "epochs", "batch"):
-            if getattr(self, word) < 1:
-                raise BadSettings(f"{word} must be >= 1, got {getattr(self, word)}")
+        at_least(self, 1, "max_tokens", "dim", "width", "epochs", "batch")
         if not self.model:
             raise BadSettings("model is empty; name a folder or a hub model")
         if self.frozen < 0 or self.text_rate <= 0:
             raise BadSettings(
                 f"frozen must be >= 0 and text_rate > 0, got {self.frozen} and {self.text_rate}"
             )
-        if not 0 <= self.dropout < 1:
-            raise BadSettings(f"dropout must be in [0, 1), got {self.dropout}")
+        within(self, 0, 1, "dropout")
         self._descent = loop.Optimiser(self.optimiser, self.rate, self.decay, fade=0.1)
         self._people, self._ratings = ProfileCodes(), Ratings()
         self._encoded = np.zeros((0, 0), dtype=np.float32)  # (n_items, wide)

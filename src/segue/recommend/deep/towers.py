@@ -13,7 +13,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from segue.core.errors import BadSettings
+from segue.core.checks import at_least, within
 from segue.core.protocols import Arrays, Trial, Watcher
 from segue.core.types import Floats, Histories, Profile, Rows, Training
 from segue.recommend.cold import Facets
@@ -101,11 +101,8 @@ class Towers:
     codes: ProfileCodes = field(default_factory=ProfileCodes, repr=False)
 
     def __post_init__(self) -> None:
-        for word in ("dim", "hidden", "ahead", "epochs", "min_steps", "batch"):
-            if getattr(self, word) < 1:
-                raise BadSettings(f"{word} must be >= 1, got {getattr(self, word)}")
-        if not 0 <= self.id_dropout < 1:
-            raise BadSettings(f"id_dropout must be in [0, 1), got {self.id_dropout}")
+        at_least(self, 1, "dim", "hidden", "ahead", "epochs", "min_steps", "batch")
+        within(self, 0, 1, "id_dropout")
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:
