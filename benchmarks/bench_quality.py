@@ -33,7 +33,7 @@ def main() -> None:
         "Made by `benchmarks/bench_quality.py`. Global temporal split .8 / .1 / .1 of the events, "
         "full ranking over everything that a person had not seen, people with at least one event "
         "before the cut. Settings were chosen on validation only; a run measures test once, "
-        "after the choice. (While the defaults were being found the test part was printed four "
+        "after the choice. (While the defaults were being found the test part was printed five "
         "times; no choice used it. The defaults come from three rolling windows before the test "
         "part and from the latency goal.) "
         "The number after a strategy is its half-life in history entries; of popularity, in days.",

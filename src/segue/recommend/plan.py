@@ -186,7 +186,7 @@ DEFAULT = Plan(
             (View("successors recent", 3.0),),
             {"window_days": 120.0, "name": "successors recent"},
         ),
-        "walk": Part("walk", (View("walk", None, proposes=True),), {"half_life": None}),
+        "walk": Part("walk", (View("walk", 20.0, proposes=True),), {"half_life": None}),
         "bpr": Part("bpr", (View("bpr", proposes=True),)),
         CONTENT: Part(CONTENT, (View(CONTENT),), group="content"),
         "position popular": Part(
