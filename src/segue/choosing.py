@@ -60,12 +60,12 @@ def windows(
     lessons: list[Window] = []
     side: Side | None = None
     for number, fold in enumerate(folds.lessons):
-        progress(f"{fold.name} of {len(folds.lessons)}")
+        progress(f"fitting as of {fold.name}")
         side, window = _window(fold, plan, side, seed + number, fitting)
         lessons.extend([window] if len(window.users) else [])
-    progress("validation")
+    progress("fitting as of validation")
     side, valid = _window(folds.valid, plan, side, seed, fitting)
-    progress("test")
+    progress("fitting as of test")
     _, test = _window(folds.test, plan, side, seed, fitting)
     for name, window in (("validation", valid), ("test", test)):
         if not len(window.users):
@@ -113,7 +113,7 @@ def choose(
     def attempt(what: str, blend: Blending) -> float:
         blend.fit(found.lessons, seed)
         tried[what] = (blend, measured(found.valid, blend))
-        progress(f"{what}: validation NDCG@10 {tried[what][1].ndcg.mean():.4f}")
+        progress(f"tried {what}: NDCG@10 {tried[what][1].ndcg.mean():.4f} on validation")
         return float(tried[what][1].ndcg.mean())
 
     single = Single(SingleSettings(best_view(found.valid)), plan)
@@ -121,10 +121,10 @@ def choose(
     if found.people:
         kept = _grow(found, plan, extra, attempt)
         for linear in LINEAR:
-            attempt(f"linear {linear}", LinearBlend(linear, kept))
+            attempt(f"linear, penalty {linear.l2:g}", LinearBlend(linear, kept))
         if found.people >= LEAST_PEOPLE:
             for trees in TREES[1:]:
-                attempt(f"trees {trees}", Blend(trees, kept))
+                attempt(_told(trees), Blend(trees, kept))
     ndcg = {what: float(per_user.ndcg.mean()) for what, (_, per_user) in tried.items()}
     # Stable: the single strategy comes first, so a blend must beat it, not equal it.
     order = sorted(ndcg, key=lambda what: -ndcg[what])
@@ -132,6 +132,10 @@ def choose(
     if isinstance(blend, Single):
         blend = replace(blend, plan=_owner(plan, blend.settings.column))
     return Choice(blend, per_user, tuple((what, ndcg[what]) for what in order))
+
+
+def _told(settings: BlendSettings) -> str:
+    return f"{settings.trees} trees of {settings.leaves} leaves at rate {settings.rate:g}"
 
 
 def _grow(

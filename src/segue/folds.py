@@ -54,7 +54,12 @@ def by_time(training: Training, seed: int) -> Folds:
     split = temporal(seen)
     cuts = [*(cut_time(seen, share) for share in PAST), split.valid_from]
     lessons = tuple(
-        Fold(f"past window {n + 1}", training.before(a), seen.between(a, b), TEMPORAL_USERS)
+        Fold(
+            f"past window {n + 1} of {len(PAST)}",
+            training.before(a),
+            seen.between(a, b),
+            TEMPORAL_USERS,
+        )
         for n, (a, b) in enumerate(pairwise(cuts))
         if a < b
     )

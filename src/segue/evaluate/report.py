@@ -175,7 +175,7 @@ class Report:
             f"{self.n_events[2]:,} test; split {self.split}",
             f"seed {self.seed}, data {self.data_hash}, split {self.split_hash}",
             f"{self.lines[0].name} serves, made of {', '.join(self.parts)}",
-            f"chosen on validation only, of {len(self.tried)}: {self.settings}",
+            f"chosen on validation only, of {len(self.tried)}: {self.tried[0][0]}",
             f"{self.seconds:.0f} s; ± and brackets: 95 % bootstrap intervals over people",
         ]
         if self.unavailable:
