@@ -1,0 +1,85 @@
+"""segue's own blend on the splits of the quality benchmark, in the format of the peers' results.
+
+Usage: python benchmarks/quality/ours.py 100k|1m [temporal random last]
+
+Parts and blend are chosen on validation, as `segue evaluate --split` does it; test is looked at
+once. Afterwards `table.py` puts it beside the peers.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+
+import results
+import splits
+
+from segue.choosing import choose, windows
+from segue.folds import folds
+from segue.recommend.fitting import Fitting
+from segue.recommend.pipeline import strategy_of
+from segue.recommend.plan import DEFAULT, Part, part_of
+
+SEED = 0
+OTHERS = ("als", "slim", "people", "bm25", "neighbours in time", "moment popular")
+# The very next event asks for another net than a whole window does (see bench_sequence.py).
+NEXT = {"horizon": 1, "waits": False, "epochs": 10}
+
+
+def extra(split: str) -> dict[str, Part]:
+    """Strategies that are tried beside the default ones."""
+    if split == "temporal":
+        return {}
+    parts = {name: part_of(name, {}, name, proposes=True) for name in OTHERS}
+    if split == "last":
+        parts["attention"] = part_of("attention", NEXT, "attention", proposes=True)
+    return parts
+
+
+def measure(data: str, name: str) -> None:
+    split, began = splits.export(data, name), time.process_time()
+    cut = folds(split.training, name, SEED)
+    if cut.split.hash != split.hash:
+        raise SystemExit(f"{name}: another split than the peers', {cut.split.hash} {split.hash}")
+    more = extra(name)
+    plan = DEFAULT.with_parts(more)
+    found = windows(cut, plan, seed=SEED, fitting=Fitting(), progress=_say)
+    choice = choose(found, plan, more, seed=SEED, progress=_say)
+    blend = choice.fresh()
+    blend.fit((*found.lessons, found.valid), SEED)
+    fitted = time.process_time()
+    test = found.test
+    top = test.ranking(blend.score(test.columns(blend.plan.names)))
+    if test.users.tolist() != split.test.users.tolist():
+        raise SystemExit(f"{name}: asked other people than the peers were")
+    result = results.Result(
+        name="segue",
+        source="segue",
+        data=data,
+        split=name,
+        split_hash=split.hash,
+        settings={"serves": strategy_of(blend), "parts": ", ".join(blend.plan.parts)},
+        tried=len(choice.tried),
+        valid=float(choice.valid.ndcg.mean()),
+        fit_s=fitted - began,
+        score_s=time.process_time() - fitted,
+        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        per=results.measured({"top": top}, split.test),
+    )
+    results.write(result)
+    print(f"{data} {name}: {result.figures()}", flush=True)
+
+
+def _say(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    data, *names = sys.argv[1:] or ["100k"]
+    for name in names or ("temporal", "random", "last"):
+        measure(data, name)
+
+
+if __name__ == "__main__":
+    main()
