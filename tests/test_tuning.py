@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from segue import tuning
-from segue.choosing import choose, windows
+from segue.choosing import _grow, choose, windows
 from segue.core.errors import BadInput, MissingExtra, NotFound
 from segue.core.types import Training
 from segue.folds import SPLITS, Folds, folds
@@ -122,18 +122,28 @@ def test_only_parts_that_tuning_improved_are_added() -> None:
     assert set(extra_parts(["linear", "bridge"], [])) == {"bridge"}
 
 
-def test_a_part_that_helps_is_kept_and_noise_cannot_hide_it(cut: Folds) -> None:
-    """A plan without item-item strategies needs the one that is offered."""
+def test_only_a_part_that_helps_is_kept(cut: Folds) -> None:
+    """A plan without item-item strategies needs the one that is offered, and no second clock."""
     poor = DEFAULT.only(["position popular"])
-    extra = {"neighbours": part_of("neighbours", {}, "neighbours", proposes=True)}
+    extra = {
+        "neighbours": part_of("neighbours", {}, "neighbours", proposes=True),
+        "clock": part_of("recent popular", {"half_life_days": 30.0}, "clock", proposes=True),
+    }
     plan = poor.with_parts(extra)
     found = windows(cut, plan, seed=0, fitting=Fitting(), progress=quiet)
     choice = choose(found, plan, extra, seed=0, progress=quiet)
-    assert "neighbours" in choice.blend.plan.parts
     tried = dict(choice.tried)
     assert max(tried.values()) == choice.tried[0][1] == pytest.approx(choice.valid.ndcg.mean())
-    alone = next(value for what, value in tried.items() if what.endswith(" alone"))
-    assert choice.tried[0][1] >= alone
+    default = tried["trees over the default parts"]
+    assert tried["trees with neighbours too"] > default
+    kept = _grow(found, plan, extra, lambda what, _blend: tried[what])
+    best = max(value for what, value in tried.items() if what.startswith("trees "))
+    assert "neighbours" in kept.parts
+    if tried["trees over all parts"] < best:
+        assert "clock" not in kept.parts
+    offered = {"trees over the default parts": 0.3, "trees with neighbours too": 0.2,
+               "trees with clock too": 0.3, "trees over all parts": 0.3}  # fmt: skip
+    assert not {*extra} & {*_grow(found, plan, extra, lambda what, _blend: offered[what]).parts}
 
 
 def test_without_lessons_the_best_single_strategy_serves(cut: Folds) -> None:
