@@ -134,16 +134,34 @@ def test_only_a_part_that_helps_is_kept(cut: Folds) -> None:
     choice = choose(found, plan, extra, seed=0, progress=quiet)
     tried = dict(choice.tried)
     assert max(tried.values()) == choice.tried[0][1] == pytest.approx(choice.valid.ndcg.mean())
-    default = tried["trees over the default parts"]
-    assert tried["trees with neighbours too"] > default
-    kept = _grow(found, plan, extra, lambda what, _blend: tried[what])
-    best = max(value for what, value in tried.items() if what.startswith("trees "))
+    kept, kind = _grow(found, plan, extra, lambda what, _blend: tried[what])
+    default = tried[f"{kind} over the default parts"]
+    assert default == max(tried[f"{k} over the default parts"] for k in ("trees", "linear"))
+    assert tried[f"{kind} with neighbours too"] > default
     assert "neighbours" in kept.parts
-    if tried["trees over all parts"] < best:
+    if tried[f"{kind} with clock too"] < tried[f"{kind} with neighbours too"]:
         assert "clock" not in kept.parts
-    offered = {"trees over the default parts": 0.3, "trees with neighbours too": 0.2,
-               "trees with clock too": 0.3, "trees over all parts": 0.3}  # fmt: skip
-    assert not {*extra} & {*_grow(found, plan, extra, lambda what, _blend: offered[what]).parts}
+
+
+@pytest.mark.parametrize(("better", "kind"), [(0.3, "trees"), (0.1, "linear")])
+def test_what_does_not_help_is_left_out(cut: Folds, better: float, kind: str) -> None:
+    """The better kind of blend judges; equal is not better."""
+    plan = DEFAULT.only(["position popular"]).with_parts(
+        {"bm25": part_of("bm25", {}, "bm25", proposes=True)}
+    )
+    extra = {"bm25": plan.parts["bm25"]}
+    found = windows(cut, plan, seed=0, fitting=Fitting(), progress=quiet)
+    offered = {
+        "trees over the default parts": better,
+        "linear over the default parts": 0.2,
+        f"{kind} with bm25 too": max(better, 0.2),
+    }
+    kept, judge = _grow(found, plan, extra, lambda what, _blend: offered[what])
+    assert judge == kind
+    assert "bm25" not in kept.parts
+    offered[f"{kind} with bm25 too"] += 0.01
+    kept, _ = _grow(found, plan, extra, lambda what, _blend: offered[what])
+    assert "bm25" in kept.parts
 
 
 def test_without_lessons_the_best_single_strategy_serves(cut: Folds) -> None:

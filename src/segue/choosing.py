@@ -22,7 +22,7 @@ TREES = (
     BlendSettings(leaves=10, rate=0.06),
     BlendSettings(trees=90, rate=0.06),
 )
-LINEAR = (LinearSettings(), LinearSettings(l2=0.003))
+LINEAR = (LinearSettings(), LinearSettings(l2=0.1), LinearSettings(l2=0.003))
 LEAST_PEOPLE = 10  # of the lessons; with fewer, trees cannot be grown
 
 
@@ -33,6 +33,15 @@ class Windows:
     lessons: tuple[Window, ...]
     valid: Window
     test: Window
+
+    def standing(self, plan: Plan) -> Windows:
+        """The same with what strategies say told as standings; see :meth:`Window.standing`."""
+        names = tuple(plan.views)
+        return Windows(
+            tuple(window.standing(names) for window in self.lessons),
+            self.valid.standing(names),
+            self.test.standing(names),
+        )
 
     @property
     def people(self) -> int:
@@ -119,11 +128,12 @@ def choose(
     single = Single(SingleSettings(best_view(found.valid)), plan)
     attempt(f"{single.settings.column} alone", single)
     if found.people:
-        kept = _grow(found, plan, extra, attempt)
+        kept, kind = _grow(found, plan, extra, attempt)
         for linear in LINEAR:
             attempt(f"linear, penalty {linear.l2:g}", LinearBlend(linear, kept))
         if found.people >= LEAST_PEOPLE:
-            for trees in TREES[1:]:
+            # The first of the trees has been tried already if the parts were chosen with it.
+            for trees in TREES[kind == Blend.kind :]:
                 attempt(_told(trees), Blend(trees, kept))
     ndcg = {what: float(per_user.ndcg.mean()) for what, (_, per_user) in tried.items()}
     # Stable: the single strategy comes first, so a blend must beat it, not equal it.
@@ -140,20 +150,33 @@ def _told(settings: BlendSettings) -> str:
 
 def _grow(
     found: Windows, plan: Plan, extra: Mapping[str, Part], attempt: Callable[[str, Blending], float]
-) -> Plan:
-    """The default parts with those of ``extra`` that help, the best alone tried first."""
+) -> tuple[Plan, str]:
+    """The default parts with those of ``extra`` that help, the best alone tried first.
+
+    Helping is judged by the kind of blend that does best over the default parts; it is told too.
+    """
     kept = plan.only(name for name in plan.parts if name not in extra)
     if found.people < LEAST_PEOPLE:
-        return kept
-    best = attempt("trees over the default parts", Blend(TREES[0], kept))
+        return kept, LinearBlend.kind
+    firsts = {
+        Blend.kind: attempt("trees over the default parts", Blend(TREES[0], kept)),
+        LinearBlend.kind: attempt("linear over the default parts", LinearBlend(LINEAR[0], kept)),
+    }
+    kind = max(firsts, key=lambda kind: firsts[kind])
+
+    def offer(what: str, parts: Plan) -> float:
+        blend = Blend(TREES[0], parts) if kind == Blend.kind else LinearBlend(LINEAR[0], parts)
+        return attempt(f"{kind} {what}", blend)
+
+    best = firsts[kind]
     for name in sorted(extra, key=lambda name: -_merit(found.valid, plan, name)):
         more = plan.only([*kept.parts, name])
-        value = attempt(f"trees with {name} too", Blend(TREES[0], more))
+        value = offer(f"with {name} too", more)
         if value > best:
             kept, best = more, value
-    if len(extra) > 1 and attempt("trees over all parts", Blend(TREES[0], plan)) > best:
+    if len(extra) > 1 and offer("over all parts", plan) > best:
         kept = plan
-    return kept
+    return kept, kind
 
 
 def _merit(window: Window, plan: Plan, part: str) -> float:

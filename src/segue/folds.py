@@ -37,6 +37,11 @@ class Folds:
     valid: Fold
     test: Fold
 
+    @property
+    def timeless(self) -> bool:
+        """Whether a fold differs from the next one by how much it knows of each person alone."""
+        return self.split.name != "temporal"
+
 
 def of_split(training: Training, split: Split) -> tuple[Fold, Fold]:
     """The validation and the test fold of a split."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,19 @@ class Window:
             return self.features
         return self.features[:, [self.names.index(name) for name in names]]
 
+    def standing(self, names: Sequence[str]) -> Window:
+        """The same with the columns ``names`` told as each item's standing among the person's
+        candidates: zero mean and unit spread; missing values stay missing.
+
+        Raw scores grow with the length of a history and with what a strategy was fitted on, so
+        a weight learned on one window does not fit another one that knows more of everybody.
+        """
+        features = self.features.copy()
+        for name in names:
+            column = features[:, self.names.index(name)]
+            column[:] = _standing(column, self.sizes)
+        return replace(self, features=features)
+
     def ranking(self, scores: Doubles) -> Rows:
         """(n_users, DEPTH) the candidates in the order of ``scores``; -1 beyond the last."""
         out = np.full((len(self.sizes), DEPTH), -1, dtype=np.intp)
@@ -47,6 +60,18 @@ class Window:
             order = np.argsort(-scores[span], kind="stable")[:DEPTH]
             out[user, : len(order)] = self.items[span][order]
         return out
+
+
+def _standing(values: Floats, sizes: Rows) -> Floats:
+    """(n,) float32: how many standard deviations above the mean of its person each value is."""
+    sizes = sizes[sizes > 0]
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    known = np.isfinite(values)
+    x = np.where(known, values, 0).astype(np.float64)
+    n = np.maximum(np.bincount(owner, known, len(sizes)), 1)
+    gap = np.where(known, x - (np.bincount(owner, x, len(sizes)) / n)[owner], np.nan)
+    spread = np.sqrt(np.bincount(owner, np.where(known, gap, 0) ** 2, len(sizes)) / n)
+    return (gap / np.maximum(spread, 1e-9)[owner]).astype(np.float32)
 
 
 def singles(base: Base, side: Side, n_users: int) -> Base:
