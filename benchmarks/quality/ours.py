@@ -11,6 +11,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import results
 import splits
@@ -22,19 +24,39 @@ from segue.recommend.pipeline import strategy_of
 from segue.recommend.plan import DEFAULT, Part, part_of
 
 SEED = 0
-OTHERS = ("als", "slim", "people", "bm25", "neighbours in time", "moment popular")
 # The very next event asks for another net than a whole window does (see bench_sequence.py).
 NEXT = {"horizon": 1, "waits": False, "epochs": 10}
+# What is tried beside the default parts, with settings found on validation. Where no time orders
+# the split, an old entry tells as much as a new one, and nothing is recent.
+OTHERS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "temporal": {},
+    "random": {
+        "als": ("als", {"factors": 32, "regularization": 0.75, "alpha": 5.0, "half_life": None}),
+        "als wide": ("als", {"factors": 64, "alpha": 1.0, "half_life": None}),
+        "als narrow": ("als", {"factors": 16, "alpha": 10.0, "half_life": None}),
+        "linear free": ("linear", {"ridge": 300.0, "dropout": 0.0}),
+        "linear hidden": ("linear", {"ridge": 300.0, "dropout": 0.5}),
+        "linear damped": ("linear", {"ridge": 100.0, "dropout": 0.7, "damping": 0.1}),
+        "slim": ("slim", {"signed": True}),
+        "slim loose": ("slim", {"l2": 100.0}),
+        "bm25": ("bm25", {"half_life": None}),
+        "people": ("people", {}),
+    },
+    "last": {
+        **{name: (name, {}) for name in (
+            "als", "slim", "people", "bm25", "neighbours in time", "moment popular"
+        )},
+        "attention": ("attention", NEXT),
+    },
+}  # fmt: skip
 
 
 def extra(split: str) -> dict[str, Part]:
     """Strategies that are tried beside the default ones."""
-    if split == "temporal":
-        return {}
-    parts = {name: part_of(name, {}, name, proposes=True) for name in OTHERS}
-    if split == "last":
-        parts["attention"] = part_of("attention", NEXT, "attention", proposes=True)
-    return parts
+    return {
+        name: part_of(strategy, settings, name, proposes=True)
+        for name, (strategy, settings) in OTHERS[split].items()
+    }
 
 
 def measure(data: str, name: str) -> None:
@@ -45,6 +67,8 @@ def measure(data: str, name: str) -> None:
     more = extra(name)
     plan = DEFAULT.with_parts(more)
     found = windows(cut, plan, seed=SEED, fitting=Fitting(), progress=_say)
+    if cut.timeless:
+        found = found.standing(plan)
     choice = choose(found, plan, more, seed=SEED, progress=_say)
     blend = choice.fresh()
     blend.fit((*found.lessons, found.valid), SEED)
