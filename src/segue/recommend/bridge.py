@@ -85,8 +85,8 @@ class Bridge:
             return np.zeros((histories.n_users, len(items)), dtype=np.float32)
         inside = items < len(self.content.vectors)
         rows = np.where(inside, items, 0)
-        own = _products(_unit(self.content.taste(histories)), self.content.vectors, rows)
-        mapped = _products(self.person(histories), self.mapped, rows)
+        own = products(_unit(self.content.taste(histories)), self.content.vectors, rows)
+        mapped = products(self.person(histories), self.mapped, rows)
         out = (1 - MAPPED_SHARE) * own + MAPPED_SHARE * mapped
         return np.where(inside & self.content.present[rows], out, 0).astype(np.float32)
 
@@ -114,7 +114,7 @@ class Bridge:
         self.place()
 
 
-def _products(people: Floats, vectors: Floats, rows: Rows) -> Floats:
+def products(people: Floats, vectors: Floats, rows: Rows) -> Floats:
     """(n_people, len(rows)) inner products; all rows at once where gathering would cost more."""
     if 4 * len(rows) < len(vectors):
         return people @ vectors[rows].T

@@ -6,7 +6,7 @@ A history item is named only if the item's score, computed anew without it, is r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ NAMED = 3  # of them are named at most
 TAG_MEMORY = 50  # newest history items whose tags are looked at
 LEAST_SHARE = 0.02  # smaller parts are folded into the rest
 FRESH_DAYS = 180
+LEAST_FALL = 1e-4  # of a promise: a smaller fall may be rounding
+NEW = Reason("freshness", "new here: nobody has met it yet", 1.0)
 
 
 @dataclass(frozen=True)
@@ -282,43 +284,103 @@ def _shared_tags(catalogue: Catalogue, wanted: Counter[str], item: int) -> list[
 
 
 def _cold(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
-    """Items without history: content alone, with the entries whose likeness carries it."""
-    history, bridge = query.history, pipeline.bridge
-    whole = bridge.likeness(history, items)[0]
-    k = min(STRONGEST, len(history.items))
-    adds = bridge.content.contributions(history, query.at, items)
-    tried = np.argsort(-adds, axis=0, kind="stable")[:k].T  # (n_items, k)
-    left_out = np.unique(tried)
-    variants = history.without_each(0, history.items[left_out])
-    less = bridge.likeness(variants, items)  # (n_left_out, n_items)
-    out = []
-    for n, item in enumerate(items.tolist()):
-        drops = whole[n] - less[np.searchsorted(left_out, tried[n]), n]
-        out.append(_cold_reasons(pipeline, history, item, float(whole[n]), tried[n], drops))
+    """Items without history: content alone, with the entries that carry what it says."""
+    told = pipeline.foretold(items)
+    out: list[tuple[Reason, ...]] = [(NEW,)] * len(items)
+    for which, reasons_of in ((told, _foretold), (~told, _alike)):
+        if which.any():
+            found = reasons_of(pipeline, query, items[which])
+            for place, reason in zip(np.flatnonzero(which), found, strict=True):
+                out[place] = reason
     return out
 
 
-def _cold_reasons(
-    pipeline: Pipeline, history: Histories, item: int, whole: float, tried: Rows, fell: Floats
-) -> tuple[Reason, ...]:
-    new = Reason("freshness", "new here: nobody has met it yet", 1.0)
-    if whole <= 0:
-        return (new,)
-    drops = [(int(t), float(d)) for t, d in zip(tried, fell, strict=True)]
-    drops = sorted((d for d in drops if d[1] > 1e-6), key=lambda d: -d[1])[:NAMED]
-    carried = min(sum(d for _, d in drops) / whole, 0.7)
-    total = sum(d for _, d in drops)
-    found = []
-    for position, drop in drops:
+def _foretold(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
+    """Reasons of items of which :class:`~segue.recommend.cold.Cold` foretells who takes them."""
+    cold, history = pipeline.cold, query.history
+    assert cold is not None
+    adds = cold.contributions(history, query.at, items).astype(np.float64)
+    tried = np.argsort(-adds, axis=0, kind="stable")[:STRONGEST].T  # (n_items, k)
+    whole, drops = _deleted(cold.promise, history, items, tried)
+    nobody = Histories.of_one([], [], [], history.n_items)
+    wanted = _wanted_tags(pipeline.catalogue, history)
+    usual = cold.promise(nobody, items)[0]
+    holding = np.maximum(adds, 0).sum(axis=0)
+    out: list[tuple[Reason, ...]] = []
+    for n, item in enumerate(items.tolist()):
+        if whole[n] <= 0:
+            out.append((NEW,))
+            continue
+        proven = _proven(tried[n], np.where(drops[n] > LEAST_FALL * whole[n], drops[n], 0))
+        named = [(t, float(adds[t, n] / holding[n])) for t, _ in proven if adds[t, n] > 0]
+        found = _named(pipeline, history, named, "because you {verb} {title}")
+        rest = 1.0 - sum(r.share for r in found)
+        # What the mean person is promised as well says nothing of this one's taste.
+        common = float(np.clip(usual[n] / whole[n], 0, 1))
+        found += [
+            Reason("content", _content_text(pipeline.catalogue, wanted, item), rest * (1 - common)),
+            Reason("popularity", "many people choose what is like it", rest * common),
+        ]
+        out.append(normalised(found, NEW))
+    return out
+
+
+def _alike(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
+    """Reasons of items that have nothing but their likeness to the history."""
+    history, bridge = query.history, pipeline.bridge
+    adds = bridge.content.contributions(history, query.at, items)
+    tried = np.argsort(-adds, axis=0, kind="stable")[:STRONGEST].T  # (n_items, k)
+    whole, drops = _deleted(bridge.likeness, history, items, tried)
+    wanted = _wanted_tags(pipeline.catalogue, history)
+    out: list[tuple[Reason, ...]] = []
+    for n, item in enumerate(items.tolist()):
+        if whole[n] <= 0:
+            out.append((NEW,))
+            continue
+        proven = _proven(tried[n], np.where(drops[n] > 1e-6, drops[n], 0))
+        total = sum(d for _, d in proven)
+        carried = min(total / float(whole[n]), 0.7)
+        found = _named(
+            pipeline,
+            history,
+            [(t, carried * d / total) for t, d in proven],
+            "like {title}, which you {verb}",
+        )
+        rest = 1.0 - sum(r.share for r in found)
+        found.append(Reason("content", _content_text(pipeline.catalogue, wanted, item), rest))
+        out.append(normalised(found, NEW))
+    return out
+
+
+def _deleted(
+    score: Callable[[Histories, Rows], Floats], history: Histories, items: Rows, tried: Rows
+) -> tuple[Floats, Floats]:
+    """(n_items,) what ``items`` score, and (n_items, n_tried) how far that falls without each."""
+    whole = score(history, items)[0]
+    left_out = np.unique(tried)
+    less = score(history.without_each(0, history.items[left_out]), items)  # (n_left_out, n_items)
+    which = np.searchsorted(left_out, tried)
+    return whole, whole[:, None] - np.take_along_axis(less.T, which, axis=1)
+
+
+def _named(
+    pipeline: Pipeline, history: Histories, shares: Sequence[tuple[int, float]], words: str
+) -> list[Reason]:
+    """A reason for each (history position, share); ``words`` hold {verb} and {title}."""
+    out = []
+    for position, share in shares:
         liked = pipeline.catalogue.items[history.items[position]]
-        text = f"like {liked.title}, which you {_verb(float(history.weights[position]))}"
-        found.append(Reason("history", text, carried * drop / total, (liked.id,)))
-    shared = _shared_tags(pipeline.catalogue, _wanted_tags(pipeline.catalogue, history), item)
-    text = (
+        verb = _verb(float(history.weights[position]))
+        text = words.format(verb=verb, title=liked.title)
+        out.append(Reason("history", text, share, (liked.id,)))
+    return out
+
+
+def _content_text(catalogue: Catalogue, wanted: Counter[str], item: int) -> str:
+    shared = _shared_tags(catalogue, wanted, item)
+    return (
         f"shares the tags {', '.join(shared)}" if shared else "its content is like what you chose"
     )
-    rest = 1.0 - sum(r.share for r in found)
-    return normalised([*found, Reason("content", text, rest)], new)
 
 
 def first_reasons(part: Floats, profile: Profile) -> tuple[Reason, ...]:

@@ -23,16 +23,18 @@ from segue.core.protocols import Arrays
 from segue.core.types import Catalogue, Vectors
 from segue.recommend.blend import Blend, Blending, BlendSettings
 from segue.recommend.bridge import Bridge
+from segue.recommend.cold import Cold
 from segue.recommend.features import Side
 from segue.recommend.outcomes import Outcomes
-from segue.recommend.pipeline import Pipeline
+from segue.recommend.pipeline import Line, Pipeline
 from segue.recommend.plain_blend import LinearBlend, LinearSettings, Single, SingleSettings
 from segue.recommend.plan import Plan
 from segue.recommend.registry import INSTALL_DEEP, is_deep
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 OUTCOMES = "outcomes"
+COLD = "cold"
 _BLENDS: Mapping[str, tuple[Any, Any]] = {
     Blend.kind: (Blend, BlendSettings),
     LinearBlend.kind: (LinearBlend, LinearSettings),
@@ -58,7 +60,7 @@ def save(pipeline: Pipeline, folder: Path, metrics: Mapping[str, float]) -> Path
         "strategy": pipeline.strategy,
         "data_hash": pipeline.data_hash,
         "fitted_at": pipeline.fitted_at,
-        "cold": list(pipeline.cold),
+        "lines": {"likeness": pipeline.likeness_line, "promise": pipeline.promise_line},
         "plan": pipeline.side.plan.as_dict(),
         "blend": pipeline.blend.kind,
         "item_ids": hash_ids(pipeline.catalogue, len(pipeline.catalogue)),
@@ -114,6 +116,10 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         outcomes = Outcomes() if OUTCOMES in states else None
         if outcomes is not None:
             outcomes.restore(states[OUTCOMES])
+        cold = Cold() if COLD in states else None
+        if cold is not None:
+            cold.restore(states[COLD])
+        lines = {name: _line(*line) for name, line in manifest["lines"].items()}
         blend = _blend(manifest, files, plan)
     except MissingExtra:
         raise
@@ -121,9 +127,13 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         raise BadPackage(
             f"{folder.name}: made by another version of segue ({error}); train again"
         ) from error
-    if content is not None and content.dim == len(side.content.mean):
+    if content is not None and content.dim != len(side.content.mean):
+        content = None  # of another space than the model's
+    if content is not None:
         side.content.place(content.values, content.present)
         bridge.place()
+    if cold is not None:
+        cold.place(catalogue, content)
     return Pipeline(
         catalogue=catalogue,
         side=side,
@@ -133,7 +143,9 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         fitted_at=float(manifest["fitted_at"]),
         data_hash=str(manifest["data_hash"]),
         version=str(manifest["version"]),
-        cold=(float(manifest["cold"][0]), float(manifest["cold"][1])),
+        cold=cold,
+        likeness_line=lines["likeness"],
+        promise_line=lines["promise"],
         strategy=str(manifest["strategy"]),
     )
 
@@ -151,6 +163,10 @@ def _blend(manifest: Mapping[str, Any], files: Mapping[str, bytes], plan: Plan) 
     return made
 
 
+def _line(intercept: float, slope: float) -> Line:
+    return float(intercept), float(slope)
+
+
 def _file(part: str) -> str:
     return f"part {part}".replace(" ", "-")
 
@@ -160,6 +176,7 @@ def _states(pipeline: Pipeline) -> dict[str, Arrays]:
     return {
         **{_file(name): part.state() for name, part in pipeline.side.parts.items()},
         **({} if outcomes is None else {OUTCOMES: outcomes.state()}),
+        **({} if pipeline.cold is None else {COLD: pipeline.cold.state()}),
         "side": pipeline.side.state(),
         "groups": pipeline.side.groups.state(),
         "bridge": pipeline.bridge.state(),

@@ -29,6 +29,7 @@ from segue.core.types import (
 from segue.recommend import candidates, explain
 from segue.recommend.blend import Blending
 from segue.recommend.bridge import Bridge
+from segue.recommend.cold import Cold
 from segue.recommend.features import ALONE, Base, Side
 from segue.recommend.fitting import Fitting
 from segue.recommend.outcomes import Outcomes
@@ -36,6 +37,22 @@ from segue.recommend.plan import ITEM
 from segue.recommend.windows import PER_SOURCE, singles
 
 CALIBRATION_USERS = 200
+CALIBRATION_ITEMS = 100  # of each
+
+Line = tuple[float, float]  # intercept, slope
+
+
+def _line(x: Floats, y: Doubles) -> Line:
+    """Least squares; the slope is kept above 0, for likeness never counts against an item."""
+    if not len(x):
+        return -1.0, 1.0
+    x = x.astype(np.float64)
+    spread = float(np.std(x))
+    if spread < 1e-9:
+        return float(y.mean()), 1e-3
+    rise = float(np.mean((x - x.mean()) * (y - y.mean()))) / spread**2
+    slope = max(rise, 1e-3 / spread)
+    return float(y.mean() - slope * x.mean()), slope
 
 
 def strategy_of(blend: Blending) -> str:
@@ -54,8 +71,10 @@ class Pipeline:
     fitted_at: float
     data_hash: str
     version: str
-    # Blend score expected of an item from its content likeness alone: intercept, slope.
-    cold: tuple[float, float] = (-1.0, 1.0)
+    cold: Cold | None = None  # None: too few items were ever met for content to foretell taste
+    # Blend score expected of an item from its content alone: from likeness, from the promise.
+    likeness_line: Line = (-1.0, 1.0)
+    promise_line: Line = (-1.0, 1.0)
     outcomes: Outcomes | None = None  # None: the events tell of no behaviour to forecast
     strategy: str = "blend"  # or the one column that serves alone
     warm: Bools = field(init=False, repr=False)
@@ -90,31 +109,42 @@ class Pipeline:
             version=f"{data_hash[:8]}-{stamp}",
             strategy=strategy_of(blend),
         )
-        out.cold = out.calibrate(training, seed)
+        cold = Cold(seed=seed)
+        cold.fit(training)
+        out.cold = cold if cold.kinds else None
+        out.calibrate(training, seed)
+        cold.settle()
         with contextlib.suppress(BadInput):  # too little behaviour: there is simply no forecast
             outcomes = Outcomes(seed=seed)
             outcomes.fit(training)
             out.outcomes = outcomes
         return out
 
-    def calibrate(self, training: Training, seed: int) -> tuple[float, float]:
-        """Regress the blend's score of known items on their likeness: what content promises."""
+    def calibrate(self, training: Training, seed: int) -> None:
+        """Regress the blend's score of known items on what their content alone says of them.
+
+        A promise is out of fold, made as if nobody had met the item. So a line says what a new
+        item may expect, and the less content foretells the nearer that is to the mean item.
+        """
         rng = np.random.default_rng(seed)
         active = np.unique(training.interactions.users)
         users = np.sort(rng.permutation(active)[:CALIBRATION_USERS])
         histories = training.interactions.histories(users)
         known = np.flatnonzero(self.warm)
-        likeness, score = [], []
+        likeness, promise, score, foretold = [], [], [], []
         for n, user in enumerate(users):
-            items = np.sort(rng.permutation(known)[:100])
             one = histories.take(np.array([n]))
+            unseen = known[~one.seen()[0, known]]
+            items = np.sort(rng.permutation(unseen)[:CALIBRATION_ITEMS])
             likeness.append(self.bridge.likeness(one, items)[0])
+            foretold.append(self.foretold(items))
+            if self.cold is not None:
+                promise.append(self.cold.promise(one, items[foretold[-1]])[0])
             score.append(self.score(one, training.profiles[user], training.at, items))
-        x, y = np.concatenate(likeness), np.concatenate(score)
-        spread = float(np.var(x))
-        slope = float(np.mean((x - x.mean()) * (y - y.mean()))) / spread if spread > 1e-9 else 0.0
-        slope = max(slope, 1e-3)  # likeness never counts against an item
-        return float(y.mean() - slope * x.mean()), slope
+        scores, told = np.concatenate(score), np.concatenate(foretold)
+        self.likeness_line = _line(np.concatenate(likeness), scores)
+        if self.cold is not None:
+            self.promise_line = _line(np.concatenate(promise), scores[told])
 
     def clock(self, histories: Histories, at: float) -> float:
         """The time to compute with: it stands still between the fit and a person's newest event.
@@ -153,10 +183,24 @@ class Pipeline:
             out[~warm] = self._cold(history, items[~warm])
         return out, features
 
+    def foretold(self, items: Rows) -> Bools:
+        """(len(items),): are they of kinds that taste is foretold for? Else likeness has to do."""
+        if self.cold is None:
+            return np.zeros(len(items), dtype=np.bool_)
+        return self.cold.speaks_for(items)
+
     def _cold(self, history: Histories, items: Rows) -> Doubles:
-        intercept, slope = self.cold
-        likeness = self.bridge.likeness(history, items)[0]
-        return np.asarray(intercept + slope * likeness.astype(np.float64))
+        out = np.empty(len(items))
+        told = self.foretold(items)
+        if self.cold is not None and told.any():
+            intercept, slope = self.promise_line
+            promise = self.cold.promise(history, items[told])[0]
+            out[told] = intercept + slope * promise.astype(np.float64)
+        if not told.all():
+            intercept, slope = self.likeness_line
+            likeness = self.bridge.likeness(history, items[~told])[0]
+            out[~told] = intercept + slope * likeness.astype(np.float64)
+        return out
 
     def rank(
         self, histories: Histories, profiles: Sequence[Profile], at: float, k: int = 20
