@@ -29,8 +29,7 @@ NEXT = {"horizon": 1, "waits": False, "epochs": 10}
 # What is tried beside the default parts, with settings found on validation. Where no time orders
 # the split, an old entry tells as much as a new one, and nothing is recent.
 OTHERS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
-    "temporal": {},
-    "random": {
+    "100k/random": {
         "als": ("als", {"factors": 32, "regularization": 0.75, "alpha": 5.0, "half_life": None}),
         "als wide": ("als", {"factors": 64, "alpha": 1.0, "half_life": None}),
         "als narrow": ("als", {"factors": 16, "alpha": 10.0, "half_life": None}),
@@ -42,6 +41,15 @@ OTHERS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "bm25": ("bm25", {"half_life": None}),
         "people": ("people", {}),
     },
+    "1m/random": {
+        "als": ("als", {"factors": 96, "regularization": 0.3, "alpha": 3.0, "half_life": None}),
+        "als narrow": ("als", {"factors": 48, "alpha": 10.0, "half_life": None}),
+        "linear free": ("linear", {"ridge": 900.0, "dropout": 0.0}),
+        "linear hidden": ("linear", {"ridge": 900.0, "dropout": 0.5}),
+        "linear damped": ("linear", {"ridge": 300.0, "dropout": 0.7, "damping": 0.1}),
+        "slim": ("slim", {"signed": True}),
+        "bm25": ("bm25", {"half_life": None}),
+    },
     "last": {
         **{name: (name, {}) for name in (
             "als", "slim", "people", "bm25", "neighbours in time", "moment popular"
@@ -51,11 +59,12 @@ OTHERS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
 }  # fmt: skip
 
 
-def extra(split: str) -> dict[str, Part]:
+def extra(data: str, split: str) -> dict[str, Part]:
     """Strategies that are tried beside the default ones."""
+    others = OTHERS.get(f"{data}/{split}", OTHERS.get(split, {}))
     return {
         name: part_of(strategy, settings, name, proposes=True)
-        for name, (strategy, settings) in OTHERS[split].items()
+        for name, (strategy, settings) in others.items()
     }
 
 
@@ -64,7 +73,7 @@ def measure(data: str, name: str) -> None:
     cut = folds(split.training, name, SEED)
     if cut.split.hash != split.hash:
         raise SystemExit(f"{name}: another split than the peers', {cut.split.hash} {split.hash}")
-    more = extra(name)
+    more = extra(data, name)
     plan = DEFAULT.with_parts(more)
     found = windows(cut, plan, seed=SEED, fitting=Fitting(), progress=_say)
     if cut.timeless:
