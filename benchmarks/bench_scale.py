@@ -41,6 +41,7 @@ from segue.core.behaviour import BehaviourWeights
 from segue.core.protocols import Strategy
 from segue.core.types import DAY_S, Catalogue, Interactions, Item, Profile, Training, Vectors
 from segue.recommend.features import Side
+from segue.recommend.matrix import DENSE_ITEMS
 from segue.recommend.plan import DEFAULT
 from segue.recommend.registry import make
 
@@ -272,27 +273,29 @@ def by_part(cells: list[Cell]) -> dict[str, list[Cell]]:
     return {name: row for name, row in rows.items() if row}
 
 
-def told(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+def told(exponent: float | None) -> str:
+    return "" if exponent is None else f"{exponent:.2f}"
 
 
 def table(cells: list[Cell]) -> str:
-    """Markdown: CPU seconds and MB of each part by size, and how they grow."""
-    sizes = list(SIZES)
-    heads = [f"{m} M: {u:,} × {i:,}" for m, (u, i) in SIZES.items()]
-    lines = [
-        "CPU seconds of one fit / MB that it added at its peak / MB that the fitted part keeps. "
-        "Exponents of the events are fitted by least squares on logarithms; none is given where "
-        f"the smallest size costs under {LEAST_S:g} s or {LEAST_MB:g} MB.",
-        "",
-        f"| part | {' | '.join(heads)} | time ~ events^ | peak ~ events^ |",
-        "|---|" + "---|" * (len(sizes) + 2),
+    """Markdown: the cost of each part by size, and how it grows."""
+    rows = by_part(cells)
+    blocks = [
+        _columns(rows, "cpu_s", LEAST_S, "CPU seconds", ",.1f"),
+        _columns(rows, "fit_mb", LEAST_MB, "MB added at the peak of the fit", ",.0f"),
+        _columns(rows, "held_mb", LEAST_MB, "MB that the fitted part keeps", ",.0f"),
     ]
-    for name, row in by_part(cells).items():
-        by_size = {c.millions: f"{c.cpu_s:.1f} / {c.fit_mb:,.0f} / {c.held_mb:,.0f}" for c in row}
-        time_, memory = growth(row, "cpu_s", LEAST_S), growth(row, "fit_mb", LEAST_MB)
-        figures = [by_size.get(m, "") for m in sizes]
-        lines.append(f"| {' | '.join([name, *figures, told(time_, '.2f'), told(memory, '.2f')])} |")
+    return "\n".join(blocks)
+
+
+def _columns(rows: dict[str, list[Cell]], column: str, least: float, title: str, form: str) -> str:
+    heads = [f"{m} M ({users:,} × {items:,})" for m, (users, items) in SIZES.items()]
+    lines = [f"| {title} | {' | '.join(heads)} | ~ events^ |", "|---|" + "---|" * (len(SIZES) + 1)]
+    for name, row in rows.items():
+        by_size = {c.millions: format(getattr(c, column), form) for c in row}
+        exponent = told(growth(row, column, least))
+        figures = [by_size.get(m, "") for m in SIZES]
+        lines.append(f"| {' | '.join([name, *figures, exponent])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -301,12 +304,13 @@ def wide_table(cells: list[Cell]) -> str:
     wide = [c for c in cells if SIZES.get(c.millions) != (c.users, c.items)]
     wide.sort(key=lambda c: (c.items, c.millions, WIDE.index(c.part) if c.part in WIDE else 99))
     lines = [
-        "| strategy | events | users | items | CPU s | MB to fit | MB kept |",
+        "| strategy | events | users × items | CPU s | MB added at the peak | MB kept | MB of the "
+        "process at the peak |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {c.part} | {c.millions} M | {c.users:,} | {c.items:,} "
-        f"| {c.cpu_s:.1f} | {c.fit_mb:,.0f} | {c.held_mb:,.0f} |"
+        f"| {c.part} | {c.millions} M | {c.users:,} × {c.items:,} | {c.cpu_s:.1f} "
+        f"| {c.fit_mb:,.0f} | {c.held_mb:,.0f} | {c.data_mb + c.fit_mb:,.0f} |"
         for c in wide
     ]
     return "\n".join(lines) + "\n"
@@ -336,6 +340,8 @@ def plot(cells: list[Cell], path: Path) -> None:
                 linewidth=2 if whole else 1.2,
                 label=f"{name}: events^{exponent:.2f}",
             )
+        axis.set_xticks([m * 1e6 for m in SIZES], [f"{m} M" for m in SIZES])
+        axis.set_xticks([], minor=True)
         axis.set_xlabel("events")
         axis.set_ylabel(label)
         axis.grid(visible=True, which="both", alpha=0.25)
@@ -347,13 +353,17 @@ def publish() -> None:
     cells = finished()
     text = json.dumps([asdict(cell) for cell in cells], indent=1)
     (HERE / "scale.json").write_text(text + "\n")
-    about = (
-        "# How fitting grows\n\nPrinted by `python benchmarks/bench_scale.py 1 5 20` and "
-        "`python benchmarks/bench_scale.py --items 50000`, with `--publish`; one thread. The "
-        "events are generated and have the size and shape of MovieLens, for cost only. Catalogues "
-        "above 8,000 items take the sparse forms, so between 1 M and 5 M events the algorithm "
-        "changes as well as the size.\n\n"
-    )
+    about = f"""# How fitting grows
+
+Printed by `python benchmarks/bench_scale.py 1 5 20` and `python benchmarks/bench_scale.py --items
+50000`; one thread, each figure from a process of its own. The events are generated in the size and
+shape of MovieLens (users × items in brackets), for cost only. Exponents are fitted by least squares
+on logarithms; none is given where the smallest size costs under {LEAST_S:g} s or {LEAST_MB:g} MB.
+Catalogues above {DENSE_ITEMS:,} items take sparse forms, so from 1 M to 5 M events the method of
+the item matrices changes as well as their size. The peak of the sum is the highest of its parts;
+"{WHOLE}" keeps all parts, and makes the table of items and the groups of people too.
+
+"""
     wide = "\n## A catalogue of 50,000 items\n\n" + wide_table(cells)
     (HERE / "scale.md").write_text(
         about + table(cells) + "\n![CPU seconds and memory by events](scale.png)\n" + wide
@@ -370,12 +380,14 @@ def main() -> None:
             print(json.dumps(asdict(measure(sys.argv[2], size))))
         return
     parser = argparse.ArgumentParser(description="What fitting the default plan costs by size.")
-    parser.add_argument("millions", nargs="*", type=int, choices=[*SIZES, []])
+    parser.add_argument("millions", nargs="*", type=int)
     parser.add_argument("--items", type=int)
     parser.add_argument("--part", action="append")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--publish", action="store_true")
     asked = parser.parse_args()
+    if not {*asked.millions} <= {*SIZES}:
+        parser.error(f"sizes are {[*SIZES]}, got {asked.millions}")
     if asked.items is None:
         sizes, parts = asked.millions or [1, 5], asked.part or PARTS
     else:
