@@ -35,6 +35,11 @@ def test_reloaded_scores_are_bitwise_equal(
         )
         assert loaded.recommend(query) == pipeline.recommend(query)
     assert loaded.version == pipeline.version
+    assert loaded.cold is not None
+    assert (loaded.likeness_line, loaded.promise_line) == (
+        pipeline.likeness_line,
+        pipeline.promise_line,
+    )
     assert loaded.similar("1", 5) == pipeline.similar("1", 5)
 
 

@@ -12,9 +12,14 @@ from segue.core.protocols import Recommender
 from segue.core.types import Catalogue, Histories, Item, Profile, Query, Training, Vectors
 from segue.evaluate.split import temporal
 from segue.recommend import explain, package
+from segue.recommend.cold import Cold
 from segue.recommend.pipeline import Pipeline
 
 N_MEDIA = 6
+FILMS = (
+    Item("f0", "movie", "A new cartoon", year=1995, tags=("animation", "children's", "comedy")),
+    Item("f1", "movie", "A new horror", year=1982, tags=("horror", "thriller")),
+)
 
 
 def query_of(training: Training, user: int, k: int = 10) -> Query:
@@ -31,7 +36,7 @@ def longest(training: Training, n: int) -> list[int]:
 def grown(
     pipeline: Pipeline, before_test: Training, tmp_path_factory: pytest.TempPathFactory
 ) -> Pipeline:
-    """The packaged model over a catalogue with six media items that nobody has met."""
+    """The packaged model over a catalogue grown by six media items and two films, all unmet."""
     content = before_test.content
     assert content is not None
     media = tuple(
@@ -39,12 +44,22 @@ def grown(
         for n in range(N_MEDIA)
     )
     # The first three lie where films 1 to 3 lie, the fourth has no content at all.
-    values = np.concatenate([content.values, content.values[[0, 1, 2, 0, 4, 5]]])
-    present = np.concatenate([content.present, np.ones(N_MEDIA, dtype=np.bool_)])
-    present[-3] = False
-    catalogue = Catalogue(before_test.catalogue.items + media)
+    films = [0, *horrors(before_test)[:1]]
+    values = np.concatenate([content.values, content.values[[0, 1, 2, 0, 4, 5, *films]]])
+    present = np.concatenate([content.present, np.ones(N_MEDIA + len(FILMS), dtype=np.bool_)])
+    present[len(content.present) + 3] = False
+    catalogue = Catalogue(before_test.catalogue.items + media + FILMS)
     folder = package.save(pipeline, tmp_path_factory.mktemp("model") / "package", {})
     return package.load(folder, catalogue, Vectors(values, present, "genres"))
+
+
+def horrors(training: Training) -> list[int]:
+    met = set(training.interactions.items.tolist())
+    return [
+        row
+        for row, item in enumerate(training.catalogue.items)
+        if row in met and "horror" in item.tags and "comedy" not in item.tags
+    ]
 
 
 def widened(query: Query, n_items: int) -> Query:
@@ -126,6 +141,76 @@ def test_items_that_nobody_met_are_ranked_by_likeness(
     assert set(named[0].item_ids) <= {ids[row] for row in rows}
     for entry in answer:
         assert sum(r.share for r in entry.reasons) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_film_added_after_the_fit_goes_to_who_takes_the_like_of_it(
+    grown: Pipeline, before_test: Training
+) -> None:
+    """Real people; which of two new films stands higher agrees with what they have taken."""
+    n = len(before_test.catalogue)
+    assert grown.cold is not None
+    assert grown.foretold(np.arange(n, n + N_MEDIA)).sum() == 0  # of no kind that anyone has met
+    rows = grown.catalogue.rows([film.id for film in FILMS])
+    assert grown.foretold(rows).all()
+    frightening = set(horrors(before_test))
+    shares, gaps = [], []
+    for user in longest(before_test, 200):
+        query = widened(query_of(before_test, user), len(grown.catalogue))
+        scores = grown.score(query.history, query.profile, query.at, rows)
+        shares.append(np.mean([item in frightening for item in query.history.items]))
+        gaps.append(scores[1] - scores[0])
+    assert np.corrcoef(shares, gaps)[0, 1] > 0.3
+
+
+def test_without_a_named_item_an_unmet_film_scores_lower(
+    grown: Pipeline, before_test: Training
+) -> None:
+    rows = grown.catalogue.rows([film.id for film in FILMS])
+    named = 0
+    for n, user in enumerate(longest(before_test, 400)[::10]):
+        query = widened(query_of(before_test, user), len(grown.catalogue))
+        if n % 2:  # of one film: without it one is the mean person, who may be promised more
+            h = query.history
+            short = Histories.of_one(h.items[:1], h.weights[:1], h.times[:1], h.n_items)
+            query = replace(query, history=short)
+        scores = grown.score(query.history, query.profile, query.at, rows)
+        for film, row, score in zip(FILMS, rows, scores, strict=True):
+            reasons = grown.reasons(query, film.id)
+            assert sum(reason.share for reason in reasons) == pytest.approx(1, abs=1e-6)
+            for reason in reasons:
+                for taken in grown.catalogue.rows(reason.item_ids):
+                    less = query.history.without_each(0, [taken])
+                    without = grown.score(less, query.profile, query.at, np.array([row]))[0]
+                    assert without < score, (user, film.id)
+                    named += 1
+    assert named > 40
+
+
+def test_content_that_says_nothing_promises_nothing(
+    pipeline: Pipeline, before_test: Training
+) -> None:
+    """Were the line fitted on what items said of themselves, noise would be believed too."""
+    assert before_test.content is not None
+    order = np.random.default_rng(0).permutation(len(before_test.catalogue))
+    dealt = replace(
+        before_test,
+        catalogue=Catalogue(tuple(before_test.catalogue.items[row] for row in order)),
+        content=replace(
+            before_test.content,
+            values=before_test.content.values[order],
+            present=before_test.content.present[order],
+        ),
+    )
+    spread = []
+    for content in (before_test, dealt):
+        cold = Cold()
+        cold.fit(content)
+        other = replace(pipeline, cold=cold)
+        other.calibrate(before_test, seed=0)
+        query = query_of(before_test, longest(before_test, 1)[0])
+        items = np.arange(len(before_test.catalogue))
+        spread.append(other.promise_line[1] * np.std(cold.promise(query.history, items)))
+    assert spread[1] < 0.5 * spread[0]
 
 
 def test_a_dislike_of_media_lowers_its_like(grown: Pipeline, before_test: Training) -> None:
