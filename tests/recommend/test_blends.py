@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -119,3 +121,23 @@ def test_a_part_takes_the_memory_of_its_strategy() -> None:
     other = part_of(CONTENT, {}, "c", proposes=False)
     assert other.views == (View("c"),)
     assert "half_life" not in other.settings
+
+
+def test_a_standing_forgets_how_large_a_person_s_scores_are() -> None:
+    """Scores that are all larger for one person, or shifted, stand where they stood."""
+    plain = window()
+    owner = np.repeat(np.arange(len(plain.users)), plain.sizes)
+    moved = plain.features.copy()
+    moved[:, 0] = moved[:, 0] * (1 + owner) + 7 * owner
+    moved[3, 0] = np.nan
+    names = plain.names[:1]
+    before = replace(plain, features=np.where(np.isnan(moved), np.nan, plain.features))
+    after = replace(plain, features=moved).standing(names)
+    np.testing.assert_allclose(
+        after.features[:, 0], before.standing(names).features[:, 0], atol=1e-3
+    )
+    np.testing.assert_array_equal(after.features[:, 1:], before.features[:, 1:])
+    first = after.features[: plain.sizes[0], 0]
+    assert np.isnan(first[3])
+    assert np.nanmean(first) == pytest.approx(0, abs=1e-5)
+    assert np.nanstd(first) == pytest.approx(1, abs=1e-5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -103,13 +103,17 @@ def cut(
     half_lives: Sequence[float | None],
     power: float,
     fading_days: float | None = None,
+    ordered: bool = True,
 ) -> Cut:
     """Each history cut at a random place; the next ``ahead`` wanted entries are the targets.
 
     Histories need two entries or more. Items are named by their rows. Targets weigh half for
-    every ``fading_days`` that they are older than the newest of the batch's people.
+    every ``fading_days`` that they are older than the newest of the batch's people. What is not
+    ``ordered`` is shuffled before it is cut: for when the order of events is not the question.
     """
     some = histories.take(users)
+    if not ordered:
+        some = _shuffled(some, rng)
     n = some.counts
     at = rng.integers(1, np.maximum(n, 2))  # entries before the cut
     place = np.arange(len(some.items)) - np.repeat(some.indptr[:-1], n)
@@ -134,6 +138,17 @@ def cut(
         owner=torch.from_numpy(wanted.astype(np.int64)),
         target=torch.from_numpy(some.items[after].astype(np.int64)),
         share=torch.from_numpy(share.astype(np.float32)),
+    )
+
+
+def _shuffled(histories: Histories, rng: np.random.Generator) -> Histories:
+    """Every history in random order."""
+    order = np.lexsort((rng.random(len(histories.items)), histories.user_of))
+    return replace(
+        histories,
+        items=histories.items[order],
+        weights=histories.weights[order],
+        times=histories.times[order],
     )
 
 

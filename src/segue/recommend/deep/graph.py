@@ -64,6 +64,7 @@ class Graph:
     neighbours: int = 100  # that an item keeps in the graph
     half_life: float | None = 20.0
     fading_days: float | None = 30.0  # half-life of what is to be foretold
+    ordered: bool = True  # histories are cut by time; False: at random, where time is no matter
     ahead: int = 200  # entries after the cut that are to be foretold
     epochs: int = 10
     min_steps: int = 40
@@ -95,6 +96,7 @@ class Graph:
             "rate": trial.suggest_float("rate", 1e-3, 2e-2, log=True),
             "epochs": trial.suggest_int("epochs", 10, 60),
             "decay": trial.suggest_float("decay", 1e-4, 1e-1, log=True),
+            "ordered": trial.suggest_categorical("ordered", (True, False)),
         }
 
     def fit(self, training: Training) -> None:
@@ -157,7 +159,7 @@ class Graph:
                 made = cut(
                     histories, users, rng,
                     ahead=self.ahead, half_lives=(self.half_life,), power=0.5,
-                    fading_days=self.fading_days,
+                    fading_days=self.fading_days, ordered=self.ordered,
                 )  # fmt: skip
                 vectors = net.spread()
                 people = made.bags.pooled(vectors * scale[:, None])[0]

@@ -86,6 +86,7 @@ class Towers:
     hidden: int = 128
     id_dropout: float = 0.2
     fading_days: float | None = 30.0  # half-life of what is to be foretold
+    ordered: bool = True  # histories are cut by time; False: at random, where time is no matter
     ahead: int = 1000  # entries after the cut that are to be foretold
     epochs: int = 6
     min_steps: int = 30
@@ -112,6 +113,7 @@ class Towers:
             "rate": trial.suggest_float("rate", 1e-4, 3e-3, log=True),
             "epochs": trial.suggest_int("epochs", 3, 30),
             "fading_days": trial.suggest_categorical("fading_days", (None, 30.0, 100.0)),
+            "ordered": trial.suggest_categorical("ordered", (True, False)),
         }
 
     def fit(self, training: Training) -> None:
@@ -181,7 +183,7 @@ class Towers:
                 made = cut(
                     histories, users, rng,
                     ahead=self.ahead, half_lives=MEMORIES, power=POWER,
-                    fading_days=self.fading_days,
+                    fading_days=self.fading_days, ordered=self.ordered,
                 )  # fmt: skip
                 both = torch.cat([made.bags.items, made.target])
                 rows, at = torch.unique(both, return_inverse=True)
