@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+import itertools
+
 from segue.core.types import Histories, Training
 from segue.recommend.deep.cuts import Cut, cut, trainable
 
@@ -14,7 +16,7 @@ from segue.recommend.deep.cuts import Cut, cut, trainable
 def halves(made: Cut, n: int) -> list[tuple[list[int], list[int]]]:
     """(items before, targets) of each person."""
     ends = [*made.bags.offsets.tolist(), len(made.bags.items)]
-    inside = [made.bags.items[a:b].tolist() for a, b in zip(ends, ends[1:], strict=False)]
+    inside = [made.bags.items[a:b].tolist() for a, b in itertools.pairwise(ends)]
     target = [made.target[made.owner == user].tolist() for user in range(n)]
     return list(zip(inside, target, strict=True))
 

@@ -9,7 +9,6 @@ import scipy.sparse as sp
 pytest.importorskip("torch")
 
 from contracts.strategy_contract import StrategyContract
-
 from segue.core.errors import BadInput
 from segue.core.types import Rows, Training
 from segue.recommend.deep.graph import Graph
