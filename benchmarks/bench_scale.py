@@ -290,12 +290,13 @@ def table(cells: list[Cell]) -> str:
 
 def _columns(rows: dict[str, list[Cell]], column: str, least: float, title: str, form: str) -> str:
     heads = [f"{m} M ({users:,} × {items:,})" for m, (users, items) in SIZES.items()]
-    lines = [f"| {title} | {' | '.join(heads)} | ~ events^ |", "|---|" + "---|" * (len(SIZES) + 1)]
+    heads = [title, *heads, "~ events^", "5 to 20 M ~ events^"]
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---|" * (len(SIZES) + 2)]
     for name, row in rows.items():
         by_size = {c.millions: format(getattr(c, column), form) for c in row}
-        exponent = told(growth(row, column, least))
-        figures = [by_size.get(m, "") for m in SIZES]
-        lines.append(f"| {' | '.join([name, *figures, exponent])} |")
+        sparse = [c for c in row if c.items > DENSE_ITEMS]
+        exponents = [told(growth(some, column, least)) for some in (row, sparse)]
+        lines.append(f"| {' | '.join([name, *(by_size.get(m, '') for m in SIZES), *exponents])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -317,7 +318,7 @@ def wide_table(cells: list[Cell]) -> str:
 
 
 def plot(cells: list[Cell], path: Path) -> None:
-    figure = Figure(figsize=(12, 5.2), layout="constrained")
+    figure = Figure(figsize=(14, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     rows = by_part(cells)
     axes = figure.subplots(1, 2)
@@ -345,8 +346,8 @@ def plot(cells: list[Cell], path: Path) -> None:
         axis.set_xlabel("events")
         axis.set_ylabel(label)
         axis.grid(visible=True, which="both", alpha=0.25)
-        axis.legend(fontsize=7)
-    figure.savefig(path, dpi=90)
+        axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.savefig(path, dpi=80)
 
 
 def publish() -> None:
@@ -360,8 +361,9 @@ Printed by `python benchmarks/bench_scale.py 1 5 20` and `python benchmarks/benc
 shape of MovieLens (users × items in brackets), for cost only. Exponents are fitted by least squares
 on logarithms; none is given where the smallest size costs under {LEAST_S:g} s or {LEAST_MB:g} MB.
 Catalogues above {DENSE_ITEMS:,} items take sparse forms, so from 1 M to 5 M events the method of
-the item matrices changes as well as their size. The peak of the sum is the highest of its parts;
-"{WHOLE}" keeps all parts, and makes the table of items and the groups of people too.
+the item matrices changes as well as their size; from 5 M to 20 M it is the same. The peak of the
+sum is the highest of its parts; "{WHOLE}" keeps all parts, and makes the table of items and the
+groups of people too.
 
 """
     wide = "\n## A catalogue of 50,000 items\n\n" + wide_table(cells)
