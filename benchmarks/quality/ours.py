@@ -76,7 +76,7 @@ def measure(data: str, name: str) -> None:
     more = extra(data, name)
     plan = DEFAULT.with_parts(more)
     found = windows(cut, plan, seed=SEED, fitting=Fitting(), progress=_say)
-    if cut.timeless:
+    if cut.uneven:
         found = found.standing(plan)
     choice = choose(found, plan, more, seed=SEED, progress=_say)
     blend = choice.fresh()

@@ -38,9 +38,10 @@ class Folds:
     test: Fold
 
     @property
-    def timeless(self) -> bool:
-        """Whether a fold differs from the next one by how much it knows of each person alone."""
-        return self.split.name != "temporal"
+    def uneven(self) -> bool:
+        """Whether each fold knows far less of everybody than the next: of ``random``, 51, 64 and
+        80 of 100 events. Scores of one then do not compare with those of another."""
+        return self.split.name == "random"
 
 
 def of_split(training: Training, split: Split) -> tuple[Fold, Fold]:

@@ -116,7 +116,7 @@ def evaluate(
     extra = extra_parts([*options.strategies, *(t.strategy for t in tuned)], tuned)
     plan = DEFAULT.with_parts(extra)
     found = windows(cut, plan, seed=seed, fitting=options.fitting, progress=progress)
-    if cut.timeless:
+    if cut.uneven:
         found = found.standing(plan)
     choice = choose(found, plan, extra, seed=seed, progress=progress)
     report = _report(training, cut, found, choice, tuned, seed, began)
