@@ -98,7 +98,10 @@ def test_strategies_are_listed_with_their_state() -> None:
     rows = {row["name"]: row for row in json.loads(run("strategies", "--json").stdout)}
     assert rows["linear"]["default"] == "true"
     assert rows["als"] == {**rows["als"], "default": "false", "state": "available"}
-    assert "default blend" in run("strategies").output
+    assert not [row for row in rows.values() if "`" in row["about"] or not row["about"]]
+    shown = run("strategies").output
+    assert "default blend" in shown
+    assert "[x; y; z]" in shown  # brackets are text here, not colours
 
 
 def test_what_was_trained_forecasts_behaviour_over_the_api(trained: Any, folder: Path) -> None:

@@ -23,6 +23,7 @@ def command(as_json: bool) -> None:
         return
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
@@ -30,5 +31,5 @@ def command(as_json: bool) -> None:
         table.add_column(column, no_wrap=column == "name")
     for row in rows:
         state = "default blend" if row["default"] == "true" else row["state"]
-        table.add_row(row["name"], row["kind"], state, row["about"].replace("``", ""))
+        table.add_row(row["name"], row["kind"], state, escape(row["about"]))
     Console().print(table)

@@ -23,7 +23,7 @@ MOST_ITEMS = 2_000  # of one group's profile: 16 kB, 32 MB in all
 
 @dataclass
 class People:
-    """User-kNN (Herlocker et al., SIGIR 1999) over micro-aggregated groups of ``people`` or more.
+    """User-kNN (Herlocker et al., SIGIR 1999) over averages of at least ``people`` alike people.
 
     Groups of alike people (Domingo-Ferrer & Mateo-Sanz, TKDE 2002) are made by halving along the
     first principal direction of a ``dim``-dimensional projection, at the median, so that none is

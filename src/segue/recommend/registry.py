@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -84,12 +85,20 @@ def make_rater(name: str, /, **settings: Any) -> Rater:
 
 
 def described() -> list[dict[str, str]]:
-    """One row a strategy or rater: name, kind, state and the first line of its docstring."""
+    """One row a strategy or rater: name, kind, state and the first sentence of its docstring."""
     out = []
     for kind, table in (("ranking", STRATEGIES), ("ratings", RATERS)):
         for name in table:
             install = missing(name)
-            about = "a net" if install else (kind_of(name).__doc__ or "").strip().split("\n")[0]
+            about = "a net" if install else _first_sentence(kind_of(name).__doc__ or "")
             state = "available" if install is None else f"needs torch: {install}"
             out.append({"name": name, "kind": kind, "state": state, "about": about})
     return out
+
+
+def _first_sentence(text: str) -> str:
+    """The first sentence of a docstring, without the marks of its markup."""
+    text = re.sub(r":\w+:`([^`]*)`", r"\1", text.strip().split("\n\n")[0])
+    text = " ".join(text.replace("`", "").split())
+    # Abbreviations end in a full stop too: a sentence ends where a capital follows.
+    return re.split(r"(?<!et al)\.(?= [A-Z])", text)[0].removesuffix(".")
