@@ -1,4 +1,4 @@
-"""Every strategy of segue alone, as it comes, on the splits of the quality benchmark.
+"""Every strategy and rater of segue alone, as it comes, on the splits of the quality benchmark.
 
 Usage: python benchmarks/quality/singles.py 100k|1m SPLIT [STRATEGY ...]
 
@@ -13,20 +13,23 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import results
 import splits
+from bench_cold import texts
 from ours import NEXT
 
 from segue.core.top import best
-from segue.core.types import Rows
-from segue.folds import Fold, folds
-from segue.recommend.registry import STRATEGIES, make, missing
+from segue.core.types import Training
+from segue.rating import ON_REQUEST, predict
+from segue.recommend.registry import RATERS, STRATEGIES, make, make_rater, missing
 
-SEED, K, CHUNK = 0, 20, 500
+K, CHUNK = 20, 500
 THREADS = ("OMP", "OPENBLAS", "MKL", "NUMBA")
-NEEDS_TEXT = ("content", "bridge", "cold")  # MovieLens-1M has no titles, so these know too little
+BY_CONTENT = ("cold", "dropoutnet", "towers", "bridge", "content")  # the rest knows no new item
+NEEDS_CONTENT = ("cold", "dropoutnet", "bridge", "content")  # MovieLens-1M has no titles
 
 
 def settings(strategy: str, split: str) -> dict[str, object]:
@@ -38,57 +41,77 @@ def settings(strategy: str, split: str) -> dict[str, object]:
     return {}
 
 
-def lists(strategy: str, fold: Fold, split: str, users: Rows) -> tuple[Rows, float, float]:
-    """(n_users, K) lists of new items, CPU seconds of the fit and of the answers."""
-    model, began = make(strategy, **settings(strategy, split)), time.process_time()
-    model.fit(fold.past)
+def wanted(data: str, split: str) -> list[str]:
+    """What can answer the question of a split."""
+    if split == "ratings":
+        return [name for name in RATERS if name not in ON_REQUEST and missing(name) is None]
+    if split == "cold":
+        return [name for name in BY_CONTENT if missing(name) is None]
+    left_out = NEEDS_CONTENT if data == "1m" else ("cold",)
+    return [name for name in STRATEGIES if name not in left_out and missing(name) is None]
+
+
+def past_of(split: splits.Split, stage: splits.Stage) -> Training:
+    """What may be learned from. New items are told by titles as the text encoder reads them."""
+    past = replace(split.training, interactions=stage.known, at=stage.at)
+    return replace(past, content=texts(past.catalogue.items)) if split.name == "cold" else past
+
+
+def answers(
+    name: str, past: Training, stage: splits.Stage
+) -> tuple[dict[str, np.ndarray], float, float]:
+    """Lists or ratings, CPU seconds of the fit and of the answers."""
+    if stage.split == "ratings":
+        rater, began = make_rater(name), time.process_time()
+        rater.fit(past)
+        fitted = time.process_time()
+        answer = {"predicted": predict(rater, past, stage.held)}
+        return answer, fitted - began, time.process_time() - fitted
+    model, began = make(name, **settings(name, stage.split)), time.process_time()
+    model.fit(past)
     fitted = time.process_time()
-    histories = fold.past.interactions.histories(users)
-    out = np.full((len(users), K), -1, dtype=np.intp)
-    for first in range(0, len(users), CHUNK):
-        some = np.arange(first, min(first + CHUNK, len(users)))
+    histories = stage.known.histories(stage.users)
+    top = np.full((len(stage.users), K), -1, dtype=np.intp)
+    for first in range(0, len(stage.users), CHUNK):
+        some = np.arange(first, min(first + CHUNK, len(stage.users)))
         part = histories.take(some)
-        profiles = [fold.past.profiles[user] for user in users[some]]
-        out[some] = best(model.scores(part, profiles, fold.past.at), ~part.seen(), K)
-    return out, fitted - began, time.process_time() - fitted
+        profiles = [past.profiles[user] for user in stage.users[some]]
+        allowed = ~part.seen() & stage.candidates
+        top[some] = best(model.scores(part, profiles, past.at), allowed, K)
+    return {"top": top}, fitted - began, time.process_time() - fitted
 
 
-def measure(strategy: str, data: str, name: str) -> None:
-    split = splits.export(data, name)
-    cut = folds(split.training, name, SEED)
-    if cut.split.hash != split.hash:
-        raise SystemExit(f"{name}: another split than the peers', {cut.split.hash} {split.hash}")
-    top, _, _ = lists(strategy, cut.valid, name, split.valid.users)
-    valid = results.headline(results.measured({"top": top}, split.valid), name)
-    top, fit_s, score_s = lists(strategy, cut.test, name, split.test.users)
+def measure(name: str, data: str, which: str) -> None:
+    split = splits.export(data, which)
+    answer, _, _ = answers(name, past_of(split, split.valid), split.valid)
+    valid = results.headline(results.measured(answer, split.valid), which)
+    answer, fit_s, score_s = answers(name, past_of(split, split.test), split.test)
     result = results.Result(
-        name=f"segue {strategy}",
+        name=f"segue {name}",
         source="segue",
         data=data,
-        split=name,
+        split=which,
         split_hash=split.hash,
-        settings=settings(strategy, name),
+        settings=settings(name, which),
         tried=1,
         valid=valid,
         fit_s=fit_s,
         score_s=score_s,
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        per=results.measured({"top": top}, split.test),
+        per=results.measured(answer, split.test),
     )
     results.write(result)
-    print(f"{data} {name}: {result.name} {fit_s:.1f} s  {result.figures()}", flush=True)
+    print(f"{data} {which}: {result.name} {fit_s:.1f} s  {result.figures()}", flush=True)
 
 
 def main() -> None:
     if sys.argv[1] == "--one":
         measure(*sys.argv[2:])
         return
-    data, name, *chosen = sys.argv[1:]
-    known = [s for s in STRATEGIES if missing(s) is None]
-    left_out = NEEDS_TEXT if data == "1m" else ()
+    data, which, *chosen = sys.argv[1:]
     environment = {**os.environ, **{f"{library}_NUM_THREADS": "1" for library in THREADS}}
-    for strategy in chosen or [s for s in known if s not in left_out]:
-        command = [sys.executable, __file__, "--one", strategy, data, name]
+    for name in chosen or wanted(data, which):
+        command = [sys.executable, __file__, "--one", name, data, which]
         subprocess.run(command, check=True, env=environment)
 
 
