@@ -59,6 +59,7 @@ RATINGS = (0.06, 0.11, 0.26, 0.35, 0.22)  # shares of 1 to 5 stars in MovieLens-
 DIM = 512  # of content vectors: those of segue's text encoder
 
 WHOLE = "all at once"  # Side(DEFAULT).fit: the parts, the table of items, the groups of people
+APART = "parts one by one"  # seconds and what is kept add up, the peak is the highest
 PARTS = (*DEFAULT.parts, WHOLE)
 WIDE = ("neighbours", "people", "linear", "slim", "walk")
 LEAST_S, LEAST_MB = 0.05, 2.0  # below them a cell says nothing about growth
@@ -260,7 +261,7 @@ def summed(cells: Iterable[Cell]) -> list[Cell]:
         total = {n: round(sum(getattr(c, n) for c in some), 3) for n in
                  ("cpu_s", "wall_s", "held_mb")}  # fmt: skip
         peaks = {n: max(getattr(c, n) for c in some) for n in ("events", "fit_mb", "data_mb")}
-        out.append(Cell("sum of the parts", millions, users, items, **total, **peaks))
+        out.append(Cell(APART, millions, users, items, **total, **peaks))
     return out
 
 
@@ -268,7 +269,7 @@ def by_part(cells: list[Cell]) -> dict[str, list[Cell]]:
     """The cells of the default plan, each part's by size."""
     plain = [c for c in cells if SIZES.get(c.millions) == (c.users, c.items)]
     plain += summed(plain)
-    names = (*DEFAULT.parts, "sum of the parts", WHOLE)
+    names = (*DEFAULT.parts, APART, WHOLE)
     rows = {n: sorted((c for c in plain if c.part == n), key=lambda c: c.events) for n in names}
     return {name: row for name, row in rows.items() if row}
 
@@ -361,9 +362,9 @@ Printed by `python benchmarks/bench_scale.py 1 5 20` and `python benchmarks/benc
 shape of MovieLens (users × items in brackets), for cost only. Exponents are fitted by least squares
 on logarithms; none is given where the smallest size costs under {LEAST_S:g} s or {LEAST_MB:g} MB.
 Catalogues above {DENSE_ITEMS:,} items take sparse forms, so from 1 M to 5 M events the method of
-the item matrices changes as well as their size; from 5 M to 20 M it is the same. The peak of the
-sum is the highest of its parts; "{WHOLE}" keeps all parts, and makes the table of items and the
-groups of people too.
+the item matrices changes as well as their size; from 5 M to 20 M it is the same. In
+"{APART}" seconds and what is kept are summed and the peak is the highest; "{WHOLE}" keeps all
+parts while it fits, and makes the table of items and the groups of people too.
 
 """
     wide = "\n## A catalogue of 50,000 items\n\n" + wide_table(cells)
