@@ -170,30 +170,42 @@ def flip(square: Floats) -> None:
 
 @compiled
 def dense_product(indptr: Rows, at: Rows, weights: Floats, values: Floats, out: Floats) -> None:
-    """``out[u] += sum of weights[e] * values[at[e]]`` over the entries of each history u."""
-    m = values.shape[1]
+    """``out[k, u] += sum of weights[k, e] * values[at[e]]`` over the entries of each history u.
+
+    All k at once: rows of ``values`` that were fetched for one weighting serve the others.
+    """
+    m, n = values.shape[1], len(weights)
     tile = np.empty((values.shape[0], TILE), dtype=np.float32)
-    total = np.empty(TILE, dtype=np.float32)
+    total = np.empty((n, TILE), dtype=np.float32)
     for first in range(0, m, TILE):
         width = min(TILE, m - first)
         tile[:, :width] = values[:, first : first + width]
         for user in range(len(indptr) - 1):
             total[:] = 0
-            e, end = indptr[user], indptr[user + 1]
-            while e + 4 <= end:  # four at once: the sum is fetched and stored a quarter as often
-                w0, w1, w2, w3 = weights[e], weights[e + 1], weights[e + 2], weights[e + 3]
-                r0, r1, r2, r3 = at[e], at[e + 1], at[e + 2], at[e + 3]
-                for c in range(TILE):
-                    near = w0 * tile[r0, c] + w1 * tile[r1, c]
-                    total[c] += near + w2 * tile[r2, c] + w3 * tile[r3, c]
-                e += 4
-            while e < end:
-                weight, row = weights[e], at[e]
-                for c in range(TILE):
-                    total[c] += weight * tile[row, c]
-                e += 1
-            for c in range(width):
-                out[user, first + c] += total[c]
+            _sum_rows(indptr[user], indptr[user + 1], at, weights, tile, total)
+            for k in range(n):
+                for c in range(width):
+                    out[k, user, first + c] += total[k, c]
+
+
+@compiled
+def _sum_rows(e: int, end: int, at: Rows, weights: Floats, tile: Floats, total: Floats) -> None:
+    """``total[k] += sum of weights[k, e] * tile[at[e]]`` over the entries from e to the end."""
+    while e + 4 <= end:  # four at once: the sum is fetched and stored a quarter as often
+        r0, r1, r2, r3 = at[e], at[e + 1], at[e + 2], at[e + 3]
+        for k in range(len(weights)):
+            w0, w1, w2, w3 = weights[k, e], weights[k, e + 1], weights[k, e + 2], weights[k, e + 3]
+            for c in range(TILE):
+                near = w0 * tile[r0, c] + w1 * tile[r1, c]
+                total[k, c] += near + w2 * tile[r2, c] + w3 * tile[r3, c]
+        e += 4
+    while e < end:
+        row = at[e]
+        for k in range(len(weights)):
+            weight = weights[k, e]
+            for c in range(TILE):
+                total[k, c] += weight * tile[row, c]
+        e += 1
 
 
 @compiled

@@ -110,14 +110,13 @@ class ItemMatrix:
             places = np.flatnonzero(columns >= 0)
             values = values[:, columns[places]]
         out = np.zeros((len(half_lives), histories.n_users, size), dtype=np.float32)
-        for memory, half_life in zip(out, half_lives, strict=True):
-            weights = recency(histories, half_life)[kept].astype(np.float32)
-            if len(places) == size:
-                product(ends, at[kept], weights, values, memory)
-                continue
-            some = np.zeros((histories.n_users, len(places)), dtype=np.float32)
-            product(ends, at[kept], weights, values, some)
-            memory[:, places] = some
+        weights = np.stack([recency(histories, h)[kept] for h in half_lives]).astype(np.float32)
+        if len(places) == size:
+            product(ends, at[kept], weights, values, out)
+            return out
+        some = np.zeros((len(half_lives), histories.n_users, len(places)), dtype=np.float32)
+        product(ends, at[kept], weights, values, some)
+        out[:, :, places] = some
         return out
 
     def _memories_of_one(
@@ -176,12 +175,16 @@ class ItemMatrix:
 
 
 def product(ends: Rows, at: Rows, weights: Floats, values: Values, out: Floats) -> None:
-    """Add each history's weighted rows of ``values`` to its row of ``out``, in place."""
+    """Add each history's weighted rows of ``values`` to its row of ``out``, in place.
+
+    ``weights`` (n_weightings, nnz) and ``out`` (n_weightings, n_users, columns of ``values``).
+    """
     if isinstance(values, np.ndarray):
         counts.dense_product(ends, at, weights, values, out)
         return
     row_ptr, columns = values.indptr.astype(np.intp), values.indices.astype(np.int32)
-    counts.sparse_product(ends, at, weights, row_ptr, columns, values.data, out)
+    for row, place in zip(weights, out, strict=True):
+        counts.sparse_product(ends, at, row, row_ptr, columns, values.data, place)
 
 
 @runtime_checkable

@@ -106,7 +106,7 @@ class People:
             return out
         ends, close, weights = self._closest(histories)
         found = np.zeros((histories.n_users, len(self.items)), dtype=np.float32)
-        product(ends, close, weights, self.groups, found)
+        product(ends, close, weights[None], self.groups, found[None])
         out[:, self.items] = found * self.factors
         return out
 

@@ -119,11 +119,18 @@ def _labels(held: Interactions, users: Rows, histories: Histories) -> Bools:
 
 
 def collect(
-    side: Side, past: Training, held: Interactions, *, max_users: int | None, seed: int
+    side: Side,
+    past: Training,
+    held: Interactions,
+    *,
+    max_users: int | None,
+    seed: int,
+    rivals: bool = True,
 ) -> Window:
     """Rows of people with a past who consumed something new in ``held``.
 
-    ``side`` is fitted on ``past``, which holds nothing of ``held``.
+    ``side`` is fitted on ``past``, which holds nothing of ``held``. Without ``rivals`` the lists of
+    the single strategies (``tops``) are left out.
     """
     asked = Asked.of(past, held, max_users=max_users, seed=seed)
     users, histories, relevant = asked.users, asked.histories, asked.relevant
@@ -133,7 +140,7 @@ def collect(
         empty = np.zeros((0, len(names)), dtype=np.float32)
         return Window(users, empty, none.astype(np.bool_), none, none, relevant, {}, names)
     chunks = [
-        _chunk(past, side, users[at : at + CHUNK], histories, at)
+        _chunk(past, side, users[at : at + CHUNK], histories, at, rivals)
         for at in range(0, len(users), CHUNK)
     ]
     features = np.concatenate([c[0] for c in chunks])
@@ -162,7 +169,7 @@ def build(
 
 
 def _chunk(
-    past: Training, side: Side, users: Rows, histories: Histories, first: int
+    past: Training, side: Side, users: Rows, histories: Histories, first: int, rivals: bool
 ) -> tuple[Floats, Rows, Rows, dict[str, Rows]]:
     part = histories.take(np.arange(first, first + len(users)))
     profiles = [past.profiles[u] for u in users]
@@ -173,5 +180,5 @@ def _chunk(
     chosen = candidates.union(sources, unseen & side.warm, PER_SOURCE)
     who, what = np.nonzero(chosen)
     features = side.rows(base, part, profiles, past.at, who, what, what)
-    tops = {name: best(scores, unseen, DEPTH) for name, scores in every.items()}
+    tops = {name: best(scores, unseen, DEPTH) for name, scores in every.items() if rivals}
     return features, what, np.bincount(who, minlength=len(users)), tops
