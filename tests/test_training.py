@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segue import training
-from segue.core.errors import BadInput
+from segue.core.errors import BadInput, BadSettings
 from segue.core.types import Profile
 from segue.evaluate.split import temporal
 from tastes import N_EVENTS, N_ITEMS, N_USERS, two_tastes
@@ -70,3 +70,9 @@ def test_too_little_behaviour_is_said_plainly() -> None:
     alone = replace(data, interactions=strangers, profiles=(Profile(),) * N_EVENTS)
     with pytest.raises(BadInput, match="nobody with a past"):
         training.train(alone, seed=0, progress=lambda _text: None)
+
+
+def test_nothing_is_served_that_was_chosen_without_time() -> None:
+    options = training.Options(split="random")
+    with pytest.raises(BadSettings, match="what serves is chosen on 'temporal'"):
+        training.train(two_tastes(), seed=0, progress=lambda _text: None, options=options)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from segue.choosing import Choice, Windows, best_view, choose, measured, windows
+from segue.core.errors import BadSettings
 from segue.core.protocols import Watcher
 from segue.core.types import Rows, Training
 from segue.evaluate.compare import Interval, bootstrap, compare
@@ -126,8 +127,16 @@ def evaluate(
 def train(
     training: Training, *, seed: int, progress: Progress, options: Options | None = None
 ) -> Trained:
-    """Evaluate, then fit what serves on all data, with all windows as lessons for the blend."""
+    """Evaluate, then fit what serves on all data, with all windows as lessons for the blend.
+
+    Raises :class:`BadSettings` for a split other than the temporal one: a blend that learned from
+    standings (see :meth:`Window.standing`) would be served raw scores.
+    """
     options = Options() if options is None else options
+    if options.split != "temporal":
+        raise BadSettings(
+            f"split {options.split!r} is for evaluate alone; what serves is chosen on 'temporal'"
+        )
     done = evaluate(training, seed=seed, progress=progress, options=options)
     progress("fitting what serves on everything")
     blend = done.choice.fresh()
