@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from segue.core.errors import BadInput, BadSettings
+from segue.recommend import candidates
 from segue.recommend.blend import Blend, Blending, BlendSettings
+from segue.recommend.forest import MOST_LEAVES, Forest
 from segue.recommend.neighbours import Neighbours
 from segue.recommend.plain_blend import LinearBlend, LinearSettings, Single, SingleSettings
 from segue.recommend.plan import CONTENT, DEFAULT, Part, Plan, View, part_of
@@ -141,3 +143,25 @@ def test_a_standing_forgets_how_large_a_person_s_scores_are() -> None:
     assert np.isnan(first[3])
     assert np.nanmean(first) == pytest.approx(0, abs=1e-5)
     assert np.nanstd(first) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("leaves", [7, 16, 31])
+def test_the_walked_trees_score_what_lightgbm_does(leaves: int) -> None:
+    lesson = window(200)
+    blend = Blend(BlendSettings(leaves=leaves, least_rows=10), PLAN)
+    blend.fit([lesson], 0)
+    some = lesson.features.copy()
+    some[np.random.default_rng(1).random(some.shape) < 0.1] = np.nan  # also where fit saw none
+    own = [b.predict(some, num_threads=1, raw_score=True) for b in blend.boosters]
+    np.testing.assert_array_equal(blend.score(some), (own[0] + own[1]) / 2)
+    assert [Forest.of(b) is None for b in blend.boosters] == [leaves > MOST_LEAVES] * 2
+
+
+def test_candidates_are_the_best_allowed_of_each_source() -> None:
+    scores = np.array([[3, 1, 2, 2, 0], [0, 0, 9, 0, 0]], dtype=np.float32)
+    everybody = np.array([[0, 0, 0, 0, 1]], dtype=np.float32)
+    allowed = np.ones((2, 5), dtype=np.bool_)
+    allowed[0, 0] = False
+    found = candidates.union([scores, everybody], allowed, 1)
+    assert found.tolist() == [[0, 0, 1, 0, 1], [0, 0, 1, 0, 1]]  # ties in catalogue order
+    assert candidates.union([scores], allowed, 9).tolist() == allowed.tolist()

@@ -87,6 +87,11 @@ def test_products_over_histories_are_those_of_matrices(training: Training) -> No
         np.testing.assert_allclose(matrix.scores(histories)[:, items], right, rtol=1e-4)
         some = matrix.memories(histories, [None], wanted)[0]
         np.testing.assert_allclose(some, right[:, columns], rtol=1e-4)
+        users, asked = np.repeat(np.arange(histories.n_users), 4), np.tile(wanted, len(right))
+        pairs = matrix.pairs(histories, [None, 3.0], users, asked)
+        np.testing.assert_allclose(pairs[0], right[:, columns].ravel(), rtol=1e-4)
+        short = matrix.memories(histories, [3.0], wanted)[0].ravel()
+        np.testing.assert_allclose(pairs[1], short, rtol=1e-3, atol=1e-3)
         block = matrix.block(wanted, wanted)
         np.testing.assert_array_equal(block, values[np.ix_(columns, columns)])
         assert (matrix.block(wanted, np.array([500])) == 0).all()

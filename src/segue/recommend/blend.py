@@ -14,6 +14,7 @@ import numpy as np
 
 from segue.core.errors import BadInput
 from segue.core.types import Doubles, Floats
+from segue.recommend.forest import Forest
 from segue.recommend.plan import DEFAULT, Plan
 from segue.recommend.windows import Window
 
@@ -79,6 +80,7 @@ class Blend:
     settings: BlendSettings = BlendSettings()
     plan: Plan = DEFAULT
     boosters: list[lgb.Booster] = field(default_factory=list)
+    _walked: list[Forest | None] = field(default_factory=list, repr=False, compare=False)
     kind: ClassVar[str] = "trees"
 
     def fit(self, windows: Sequence[Window], seed: int) -> None:
@@ -92,7 +94,7 @@ class Blend:
         features = np.concatenate([w.columns(names) for w in labelled])
         labels = np.concatenate([w.labels for w in labelled])
         sizes = np.concatenate([w.sizes for w in labelled])
-        self.boosters = []
+        self.boosters, self._walked = [], []
         for number in range(self.settings.models):
             # Each model bins anew: a Dataset keeps the parameters it was first used with.
             data = lgb.Dataset(
@@ -111,9 +113,18 @@ class Blend:
     def score(self, features: Floats) -> Doubles:
         """(n,) float64, higher is better."""
         total = np.zeros(len(features))
-        for booster in self.boosters:
-            total += booster.predict(features, num_threads=1, raw_score=True)
+        for booster, forest in zip(self.boosters, self._forests(), strict=True):
+            if forest is not None:
+                total += forest.score(features)
+            else:
+                total += booster.predict(features, num_threads=1, raw_score=True)
         return total / len(self.boosters)
+
+    def _forests(self) -> list[Forest | None]:
+        """The boosters in a form that scores ten times as fast; made when first asked."""
+        if len(self._walked) != len(self.boosters):
+            self._walked = [Forest.of(booster) for booster in self.boosters]
+        return self._walked
 
     def parts(self, features: Floats) -> Doubles:
         """(n, n_features + 1) TreeSHAP values (Lundberg et al., 2020); rows sum to the score."""

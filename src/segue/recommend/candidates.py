@@ -7,18 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from segue.core.types import Bools, Floats
+from segue.recommend import counts
 
 
 def union(sources: Iterable[Floats], allowed: Bools, per_source: int) -> Bools:
-    """(n_users, n_items) True for the best ``per_source`` allowed items of any source."""
-    n_items = allowed.shape[1]
-    if n_items <= per_source:
-        return allowed.copy()
-    out = np.zeros_like(allowed)
-    blocked = ~allowed
+    """(n_users, n_items) True for the best ``per_source`` allowed items of any source.
+
+    A source is (n_users, n_items), or (1, n_items) if it says the same to everybody.
+    """
+    out = np.zeros(allowed.shape, dtype=np.bool_)
     for scores in sources:
-        masked = -scores
-        masked[blocked] = np.inf
-        top = np.argpartition(masked, per_source - 1, axis=1)[:, :per_source]
-        np.put_along_axis(out, top, True, axis=1)
-    return np.asarray(out & allowed)
+        counts.propose(np.ascontiguousarray(scores), allowed, per_source, out)
+    return out

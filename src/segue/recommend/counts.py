@@ -14,23 +14,29 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from segue.core.types import Doubles, Floats, Rows
+from segue.core.types import Bools, Doubles, Floats, Rows
 
 Ints = npt.NDArray[np.int32]
+Places = npt.NDArray[np.uint32]
 F = TypeVar("F", bound=Callable[..., Any])
 
 BLOCK_CELLS = 4_000_000  # cells of a block of rows: 16 MB of float32
 TILE = 128  # columns that a history product sums at once: they stay in the first cache
 
 
-def compiled(function: F) -> F:
+def compiled(function: F, fast: bool | set[str] = False) -> F:
     """The function as machine code that releases the GIL, kept on disk where a place is found."""
     made: Any
     try:
-        made = numba.njit(cache=True, nogil=True)(function)
+        made = numba.njit(cache=True, nogil=True, fastmath=fast)(function)
     except RuntimeError:  # neither the package nor the user's cache folder can be written to
-        made = numba.njit(nogil=True)(function)
+        made = numba.njit(nogil=True, fastmath=fast)(function)
     return cast("F", made)
+
+
+def reassociated(function: F) -> F:
+    """:func:`compiled`, and sums may be added up in another order: several at once."""
+    return compiled(function, {"reassoc", "contract", "nsz"})
 
 
 @dataclass(frozen=True)
@@ -247,6 +253,71 @@ def best(scores: Floats, indptr: Rows, seen: Rows, rows: Rows) -> None:
         rows[user, found:] = -1
         for e in range(indptr[user], indptr[user + 1]):
             taken[seen[e]] = False
+
+
+@compiled
+def propose(scores: Floats, allowed: Bools, k: int, chosen: Bools) -> None:
+    """Mark in ``chosen`` (n_users, n_items) the ``k`` best ``allowed`` items of each row.
+
+    ``scores`` (n_users, n_items), or (1, n_items) for everybody. Ties keep catalogue order.
+    """
+    n_items = scores.shape[1]
+    values, rows = np.empty(k, dtype=np.float32), np.empty(k, dtype=np.intp)
+    for user in range(len(allowed)):
+        line = scores[min(user, len(scores) - 1)]
+        found = 0
+        for item in range(n_items):
+            score = line[item]
+            if (found == k and score <= values[k - 1]) or not allowed[user, item]:
+                continue
+            place = min(found, k - 1)
+            while place > 0 and values[place - 1] < score:
+                values[place], rows[place] = values[place - 1], rows[place - 1]
+                place -= 1
+            values[place], rows[place] = score, item
+            found = min(found + 1, k)
+        for n in range(found):
+            chosen[user, rows[n]] = True
+
+
+@compiled
+def pair_product(
+    indptr: Rows, at: Places, weights: Floats, values: Floats,
+    starts: Rows, users: Rows, order: Rows, out: Floats,
+) -> None:  # fmt: skip
+    """``out[k, p] = sum of weights[k, e] * values[at[e], column of p]`` over a user's entries.
+
+    Pairs are grouped by column: those ``order[starts[c]:starts[c + 1]]`` ask for column c, which is
+    in the first cache for all of them.
+    """
+    m, n = values.shape[1], len(weights)
+    columns = np.empty((TILE, values.shape[0]), dtype=np.float32)
+    longest = 0
+    for user in range(len(indptr) - 1):
+        longest = max(longest, indptr[user + 1] - indptr[user])
+    cells = np.empty(longest, dtype=np.float32)
+    for first in range(0, m, TILE):
+        width = min(TILE, m - first)
+        for row in range(values.shape[0]):
+            for c in range(width):
+                columns[c, row] = values[row, first + c]
+        for c in range(width):
+            line = columns[c]
+            for pair in order[starts[first + c] : starts[first + c + 1]]:
+                begin, end = indptr[users[pair]], indptr[users[pair] + 1]
+                entries = at[begin:end]
+                for e in range(len(entries)):
+                    cells[e] = line[entries[e]]
+                for k in range(n):
+                    out[k, pair] = _dot(weights[k, begin:end], cells)
+
+
+@reassociated
+def _dot(weights: Floats, cells: Floats) -> np.float32:
+    total = np.float32(0)
+    for e in range(len(weights)):
+        total += weights[e] * cells[e]
+    return total
 
 
 @compiled

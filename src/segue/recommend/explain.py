@@ -110,7 +110,8 @@ def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts:
     what, nth = np.nonzero(tried >= 0)
     who = np.searchsorted(left_out, tried[what, nth])
     profiles = [query.profile] * len(left_out)
-    rows = pipeline.side.rows(base, variants, profiles, at, who, what, items[what])
+    views = {view: found[who, what] for view, found in base.items()}
+    rows = pipeline.side.rows(views, variants, profiles, at, who, items[what])
     drops[what, nth] = scores[what] - pipeline.blend.score(rows)
     return Proof(tried, drops)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -98,15 +98,19 @@ class Side:
         profiles: Sequence[Profile],
         at: float,
         wanted: Rows | None = None,
+        only: Collection[str] | None = None,
     ) -> Base:
-        """Per strategy (n_users, n_items) or (n_users, len(wanted)) scores."""
+        """Per view (n_users, n_items) or (n_users, len(wanted)) scores, of ``only`` some or all."""
         out: Base = {}
         for name, part in self.plan.parts.items():
+            views = [view for view in part.views if only is None or view.name in only]
             fitted = self.parts[name]
+            if not views:
+                continue
             if isinstance(fitted, OverMatrix):
-                half_lives = [view.half_life for view in part.views]
+                half_lives = [view.half_life for view in views]
                 found = fitted.matrix.memories(histories, half_lives, wanted)
-                out.update(zip([view.name for view in part.views], found, strict=True))
+                out.update(zip([view.name for view in views], found, strict=True))
             elif isinstance(fitted, Content):
                 out[part.views[0].name] = fitted.likeness(histories, wanted)
             else:
@@ -133,21 +137,47 @@ class Side:
             return full
         return {view: scores[:, wanted] for view, scores in full.items()}
 
-    def rows(
+    def at_pairs(
         self,
         base: Base,
         histories: Histories,
         profiles: Sequence[Profile],
         at: float,
         users: Rows,
-        columns: Rows,
+        items: Rows,
+    ) -> Base:
+        """Per view (n,) scores of pairs (users[i], items[i]).
+
+        ``base`` has whole rows of some views; the others are asked here. Those over an item matrix
+        then sum nothing but the pairs, which is most of the work for everybody's lists.
+        """
+        out = {view: scores[users, items] for view, scores in base.items()}
+        for name, part in self.plan.parts.items():
+            views = [view for view in part.views if view.name not in out]
+            fitted = self.parts[name]
+            if views and isinstance(fitted, OverMatrix):
+                half_lives = [view.half_life for view in views]
+                found = fitted.matrix.pairs(histories, half_lives, users, items)
+                out.update(zip([view.name for view in views], found, strict=True))
+            elif views:
+                whole = self.base(histories, profiles, at, only=[view.name for view in views])
+                out.update({view: scores[users, items] for view, scores in whole.items()})
+        return out
+
+    def rows(
+        self,
+        views: Mapping[str, Floats],
+        histories: Histories,
+        profiles: Sequence[Profile],
+        at: float,
+        users: Rows,
         items: Rows,
     ) -> Floats:
-        """(n, n_features) float32 for pairs (users[i], items[i]); ``columns`` index ``base``."""
+        """(n, n_features) float32 for pairs (users[i], items[i]); ``views`` has (n,) of each."""
         out = np.empty((len(users), len(self.plan.names)), dtype=np.float32)
         column = 0
         for view in self.plan.views:
-            out[:, column] = base[view][users, columns]
+            out[:, column] = views[view]
             column += 1
         out[:, column : column + len(ITEM)] = self.items[:, items].T
         age = ITEM.index("item age")

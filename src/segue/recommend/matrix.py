@@ -30,6 +30,8 @@ DENSE_ITEMS = 8_000
 SPARSE_CELLS = 500  # an item: 4 kB
 GRAM_CELLS = 500  # an item, while regressions on neighbours are fitted: 4 kB
 
+REACH = 16  # half-lives
+
 Values = Any  # (m, m) float32: an array, or a CSR matrix with sorted columns
 
 
@@ -39,6 +41,11 @@ def recency(histories: Histories, half_life: float | None) -> Floats:
         return histories.weights
     longest = int(histories.counts.max(initial=0))
     return np.asarray(histories.weights * powers(half_life, longest)[histories.age_rank])
+
+
+def reach(half_lives: Sequence[float | None]) -> float:
+    """How many of the newest entries matter: what is older counts less than 1.6e-5."""
+    return max(np.inf if h is None else REACH * h for h in half_lives)
 
 
 def powers(half_life: float, n: int) -> Floats:
@@ -101,7 +108,7 @@ class ItemMatrix:
         if histories.n_users == 1 and self.dense:
             return self._memories_of_one(histories, half_lives, wanted)
         at = self.positions(histories.items)
-        kept = at >= 0
+        kept = (at >= 0) & (histories.age_rank < reach(half_lives))
         ends = np.concatenate([[0], np.cumsum(kept)])[histories.indptr].astype(np.intp)
         values, size = self.values, histories.n_items
         places = self.items  # columns of the answer that the matrix knows
@@ -117,6 +124,27 @@ class ItemMatrix:
         some = np.zeros((len(half_lives), histories.n_users, len(places)), dtype=np.float32)
         product(ends, at[kept], weights, values, some)
         out[:, :, places] = some
+        return out
+
+    def pairs(
+        self, histories: Histories, half_lives: Sequence[float | None], users: Rows, items: Rows
+    ) -> Floats:
+        """(n_half_lives, n_pairs) float32: :meth:`memories` of pairs (users[i], items[i]) alone."""
+        if not self.dense:
+            return self.memories(histories, half_lives)[:, users, items]
+        at, columns = self.positions(histories.items), self.positions(items)
+        kept = (at >= 0) & (histories.age_rank < reach(half_lives))
+        ends = np.concatenate([[0], np.cumsum(kept)])[histories.indptr].astype(np.intp)
+        out = np.zeros((len(half_lives), len(items)), dtype=np.float32)
+        known = np.flatnonzero(columns >= 0)
+        order = known[np.argsort(columns[known], kind="stable")]
+        sizes = np.bincount(columns[known], minlength=len(self.items))
+        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
+        weights = np.stack([recency(histories, h)[kept] for h in half_lives]).astype(np.float32)
+        given = at[kept].astype(
+            np.uint32
+        )  # unsigned: the kernel asks of none whether it is below 0
+        counts.pair_product(ends, given, weights, self.values, starts, users, order, out)
         return out
 
     def _memories_of_one(

@@ -26,15 +26,15 @@ from segue.core.types import (
     Scored,
     Training,
 )
-from segue.recommend import candidates, explain
+from segue.recommend import explain
 from segue.recommend.blend import Blending
 from segue.recommend.bridge import Bridge
 from segue.recommend.cold import Cold
-from segue.recommend.features import ALONE, Base, Side
+from segue.recommend.features import ALONE, Side
 from segue.recommend.fitting import Fitting
 from segue.recommend.outcomes import Outcomes
 from segue.recommend.plan import ITEM
-from segue.recommend.windows import PER_SOURCE, singles
+from segue.recommend.windows import crowd, shortlist
 
 CALIBRATION_USERS = 200
 CALIBRATION_ITEMS = 100  # of each
@@ -156,31 +156,23 @@ class Pipeline:
 
     def score(self, history: Histories, profile: Profile, at: float, items: Rows) -> Doubles:
         """(len(items),) float64: final scores of some items for one person."""
-        at = self.clock(history, at)
-        base = self.side.base(history, [profile], at, items)
-        scores, _ = self._score(base, history, profile, at, np.arange(len(items)), items)
-        return scores
+        return self._score(history, profile, self.clock(history, at), items)[0]
 
     def _score(
-        self,
-        base: Base,
-        history: Histories,
-        profile: Profile,
-        at: float,
-        columns: Rows,
-        items: Rows,
+        self, history: Histories, profile: Profile, at: float, items: Rows
     ) -> tuple[Doubles, Floats]:
+        """Scores and (len(items), n_columns) features; those of unmet items are NaN."""
         out = np.empty(len(items))
         features = np.full((len(items), len(self.side.plan.names)), np.nan, dtype=np.float32)
         warm = self.warm[items]
         if warm.any():
+            base = self.side.base(history, [profile], at, items[warm])
+            views = {view: scores[0] for view, scores in base.items()}
             first = np.zeros(int(warm.sum()), dtype=np.intp)
-            features[warm] = self.side.rows(
-                base, history, [profile], at, first, columns[warm], items[warm]
-            )
+            features[warm] = self.side.rows(views, history, [profile], at, first, items[warm])
             out[warm] = self.blend.score(features[warm])
         if not warm.all():
-            out[~warm] = self._cold(history, items[~warm])
+            out[~warm] = self._cold(history, items[~warm])[0]
         return out, features
 
     def foretold(self, items: Rows) -> Bools:
@@ -189,44 +181,63 @@ class Pipeline:
             return np.zeros(len(items), dtype=np.bool_)
         return self.cold.speaks_for(items)
 
-    def _cold(self, history: Histories, items: Rows) -> Doubles:
-        out = np.empty(len(items))
+    def _cold(self, histories: Histories, items: Rows) -> Doubles:
+        """(n_users, len(items)) scores of items that nobody has met."""
+        out = np.empty((histories.n_users, len(items)))
         told = self.foretold(items)
         if self.cold is not None and told.any():
             intercept, slope = self.promise_line
-            promise = self.cold.promise(history, items[told])[0]
-            out[told] = intercept + slope * promise.astype(np.float64)
+            promise = self.cold.promise(histories, items[told])
+            out[:, told] = intercept + slope * promise.astype(np.float64)
         if not told.all():
             intercept, slope = self.likeness_line
-            likeness = self.bridge.likeness(history, items[~told])[0]
-            out[~told] = intercept + slope * likeness.astype(np.float64)
+            likeness = self.bridge.likeness(histories, items[~told])
+            out[:, ~told] = intercept + slope * likeness.astype(np.float64)
         return out
 
     def rank(
         self, histories: Histories, profiles: Sequence[Profile], at: float, k: int = 20
     ) -> Rows:
-        """(n_users, k) item rows, best first, -1 beyond the last: for evaluation."""
+        """(n_users, k) item rows, best first, -1 beyond the last: everybody's unseen items.
+
+        The same lists as :meth:`recommend` gives one by one, in a tenth of the time.
+        """
         out = np.full((histories.n_users, k), -1, dtype=np.intp)
-        for user in range(histories.n_users):
-            one = histories.take(np.array([user]))
-            items, _, _ = self._rank(one, profiles[user], at, ~one.seen()[0], k)
-            out[user, : len(items)] = items
+        newest = np.full(histories.n_users, -np.inf)
+        np.maximum.at(newest, histories.user_of, histories.times)
+        clocks = np.minimum(at, np.maximum(self.fitted_at, newest))  # of each person
+        step = crowd(histories.n_items)
+        for clock in np.unique(clocks):
+            people = np.flatnonzero(clocks == clock)
+            for first in range(0, len(people), step):
+                some = people[first : first + step]
+                those = [profiles[user] for user in some]
+                out[some] = self._rank_many(histories.take(some), those, float(clock), k)
         return out
+
+    def _rank_many(
+        self, histories: Histories, profiles: Sequence[Profile], at: float, k: int
+    ) -> Rows:
+        unseen = ~histories.seen()
+        scores = np.full(unseen.shape, -np.inf)
+        base = self.side.base(histories, profiles, at, only=self.side.plan.proposing)
+        who, what = shortlist(self.side, base, unseen & self.warm)
+        views = self.side.at_pairs(base, histories, profiles, at, who, what)
+        rows = self.side.rows(views, histories, profiles, at, who, what)
+        scores[who, what] = self.blend.score(rows)
+        cold = np.flatnonzero(~self.warm)
+        if len(cold):
+            scores[:, cold] = self._cold(histories, cold)
+        return best(scores, unseen & np.isfinite(scores), k)
 
     def _rank(
         self, history: Histories, profile: Profile, at: float, allowed: Bools, k: int
     ) -> tuple[Rows, Doubles, Floats]:
         at = self.clock(history, at)
-        base = self.side.base(history, [profile], at)
-        every = singles(base, self.side, 1)
-        warm = allowed & self.warm
-        chosen = np.zeros_like(allowed)
-        if warm.any():
-            chosen = candidates.union(
-                [every[s] for s in self.side.plan.sources], warm[None], PER_SOURCE
-            )[0]
-        items = np.flatnonzero(chosen | (allowed & ~self.warm))
-        scores, features = self._score(base, history, profile, at, items, items)
+        base = self.side.base(history, [profile], at, only=self.side.plan.proposing)
+        _, met = shortlist(self.side, base, (allowed & self.warm)[None])
+        items = np.union1d(met, np.flatnonzero(allowed & ~self.warm))
+        scores, features = self._score(history, profile, at, items)
         order = np.argsort(-scores, kind="stable")[:k]
         return items[order], scores[order], features[order]
 
@@ -259,10 +270,7 @@ class Pipeline:
         if len(query.history.items) == 0:
             return self._first_reasons(query, items)[0]
         at = self.clock(query.history, query.at)
-        base = self.side.base(query.history, [query.profile], at, items)
-        scores, features = self._score(
-            base, query.history, query.profile, at, np.zeros(1, dtype=np.intp), items
-        )
+        scores, features = self._score(query.history, query.profile, at, items)
         return explain.reasons(self, query, items, scores, features)[0]
 
     def outlook(self, query: Query, item_ids: Sequence[str]) -> Outlook:

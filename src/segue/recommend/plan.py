@@ -21,7 +21,7 @@ POPULARITY = {"popular 3d": 3.0, "popular 10d": 10.0, "popular 30d": 30.0, "popu
 ITEM = (*POPULARITY, "trend", "trend 3d", "mean opinion", "item age", "year")
 PROFILE = ("gender", "age group", "occupation")
 PERSON = ("history length", "days away", "tenure", "mean weight", "last day")
-PROPOSING = ("popular 10d", "popular 30d")
+PROPOSING = ("popular 3d", "popular 10d", "popular 30d")
 CONTENT = "content"  # the part that every plan has: cold items are placed by it
 REASONS = ("history", "content", "popularity", "freshness", "profile", "activity")
 GROUPS = REASONS[:3]  # that a part may give
@@ -113,6 +113,11 @@ class Plan:
         """Columns whose best items become candidates."""
         return (*(n for n, (_, view) in self.views.items() if view.proposes), *PROPOSING)
 
+    @cached_property
+    def proposing(self) -> frozenset[str]:
+        """Views that propose: theirs are the scores that are needed of every item."""
+        return frozenset(name for name, (_, view) in self.views.items() if view.proposes)
+
     def only(self, parts: Iterable[str]) -> Plan:
         """The plan with these parts alone, and content."""
         kept = {*parts, CONTENT}
@@ -155,6 +160,8 @@ def part_of(strategy: str, settings: Mapping[str, Any], name: str, *, proposes: 
     return Part(strategy, (View(name, half_life, proposes),), given, group)
 
 
+# Few propose: what the others would add is never among a person's first ten on validation (see
+# benchmarks/results.md), and whoever proposes has to score every item.
 DEFAULT = Plan(
     {
         "linear": Part(
@@ -169,12 +176,12 @@ DEFAULT = Plan(
         ),
         "linear recent": Part(
             "linear",
-            (View("linear recent", None, proposes=True), View("linear recent 20", 20.0)),
+            (View("linear recent", None), View("linear recent 20", 20.0)),
             {"ridge": 150.0, "half_life": None, "window_days": 120.0, "name": "linear recent"},
         ),
         "neighbours": Part(
             "neighbours",
-            (View("neighbours", None), View("neighbours 20", 20.0, proposes=True)),
+            (View("neighbours", None), View("neighbours 20", 20.0)),
             {"half_life": None},
         ),
         "successors": Part(
@@ -186,15 +193,15 @@ DEFAULT = Plan(
             (View("successors recent", 3.0),),
             {"window_days": 120.0, "name": "successors recent"},
         ),
-        "walk": Part("walk", (View("walk", 20.0, proposes=True),), {"half_life": None}),
-        "bpr": Part("bpr", (View("bpr", proposes=True),)),
+        "walk": Part("walk", (View("walk", 20.0),), {"half_life": None}),
+        "bpr": Part("bpr", (View("bpr"),)),
         CONTENT: Part(CONTENT, (View(CONTENT),), group="content"),
         "position popular": Part(
-            "position popular", (View("position popular", proposes=True),), group="popularity"
+            "position popular", (View("position popular"),), group="popularity"
         ),
         "position popular recent": Part(
             "position popular",
-            (View("position popular recent", proposes=True),),
+            (View("position popular recent"),),
             {"window_days": 90.0, "name": "position popular recent"},
             group="popularity",
         ),

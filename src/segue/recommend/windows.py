@@ -14,8 +14,9 @@ from segue.recommend.features import Base, Side
 from segue.recommend.plan import DEFAULT, ITEM, POPULARITY, Plan
 from segue.recommend.popular import widen
 
-CHUNK = 200  # people whose full score rows are held at once
-PER_SOURCE = 60  # candidates that each source proposes
+CHUNK = 200  # people whose rows of all views are held at once
+MANY, MANY_CELLS = 2000, 8_000_000  # people whose rows of the proposing views are, and their cells
+PER_SOURCE = 40  # candidates that each source proposes
 DEPTH = 20  # how deep single strategies are ranked
 
 
@@ -74,15 +75,27 @@ def _standing(values: Floats, sizes: Rows) -> Floats:
     return (gap / np.maximum(spread, 1e-9)[owner]).astype(np.float32)
 
 
+def crowd(n_items: int) -> int:
+    """How many people's lists to make at once."""
+    return min(MANY, max(1, MANY_CELLS // max(n_items, 1)))
+
+
+def ready(scores: Floats) -> Floats:
+    """The same to rank by: what is missing stands below nearly everything."""
+    return np.where(np.isnan(scores), np.float32(-1), scores)
+
+
+def popularity(side: Side, name: str, n_items: int) -> Floats:
+    """(1, n_items) float32: a popularity of the item table."""
+    return widen(side.items[ITEM.index(name)].astype(np.float32), n_items)[None]
+
+
 def singles(base: Base, side: Side, n_users: int) -> Base:
     """The strategies of ``base`` and every popularity, ready to rank (no NaN)."""
-    out = {
-        name: np.where(np.isnan(scores), np.float32(-1), scores) for name, scores in base.items()
-    }
+    out = {name: ready(scores) for name, scores in base.items()}
     n_items = next(iter(out.values())).shape[1]
     for name in POPULARITY:
-        row = widen(side.items[ITEM.index(name)].astype(np.float32), n_items)
-        out[name] = np.broadcast_to(row, (n_users, n_items))
+        out[name] = np.broadcast_to(popularity(side, name, n_items), (n_users, n_items))
     return out
 
 
@@ -139,9 +152,10 @@ def collect(
         none = np.zeros(0, dtype=np.intp)
         empty = np.zeros((0, len(names)), dtype=np.float32)
         return Window(users, empty, none.astype(np.bool_), none, none, relevant, {}, names)
+    step = CHUNK if rivals else crowd(held.n_items)
     chunks = [
-        _chunk(past, side, users[at : at + CHUNK], histories, at, rivals)
-        for at in range(0, len(users), CHUNK)
+        _chunk(past, side, users[at : at + step], histories, at, rivals)
+        for at in range(0, len(users), step)
     ]
     features = np.concatenate([c[0] for c in chunks])
     items = np.concatenate([c[1] for c in chunks])
@@ -173,12 +187,24 @@ def _chunk(
 ) -> tuple[Floats, Rows, Rows, dict[str, Rows]]:
     part = histories.take(np.arange(first, first + len(users)))
     profiles = [past.profiles[u] for u in users]
-    base = side.base(part, profiles, past.at)
+    base = side.base(part, profiles, past.at, only=None if rivals else side.plan.proposing)
     unseen = ~part.seen()
-    every = singles(base, side, len(users))
-    sources = [every[s] for s in side.plan.sources]
-    chosen = candidates.union(sources, unseen & side.warm, PER_SOURCE)
-    who, what = np.nonzero(chosen)
-    features = side.rows(base, part, profiles, past.at, who, what, what)
-    tops = {name: best(scores, unseen, DEPTH) for name, scores in every.items() if rivals}
+    who, what = shortlist(side, base, unseen & side.warm)
+    views = side.at_pairs(base, part, profiles, past.at, who, what)
+    features = side.rows(views, part, profiles, past.at, who, what)
+    every = singles(base, side, len(users)) if rivals else {}
+    tops = {name: best(scores, unseen, DEPTH) for name, scores in every.items()}
     return features, what, np.bincount(who, minlength=len(users)), tops
+
+
+def shortlist(side: Side, base: Base, allowed: Bools) -> tuple[Rows, Rows]:
+    """(n,) people and (n,) items: what the proposing views and popularities put forward.
+
+    ``base`` holds whole rows of at least the proposing views.
+    """
+    sources = [
+        ready(base[name]) if name in base else popularity(side, name, allowed.shape[1])
+        for name in side.plan.sources
+    ]
+    who, what = np.nonzero(candidates.union(sources, allowed, PER_SOURCE))
+    return who, what
