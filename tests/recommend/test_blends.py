@@ -30,7 +30,8 @@ def window(n_users: int = 60, each: int = 20, seed: int = 0) -> Window:
     items = np.tile(np.arange(each), n_users)
     relevant = labels.reshape(n_users, each)
     sizes = np.full(n_users, each)
-    return Window(np.arange(n_users), features, labels, sizes, items, relevant, {}, PLAN.names)
+    users, every = np.arange(n_users), np.ones(n, dtype=np.bool_)
+    return Window(users, features, labels, sizes, items, every, relevant, {}, PLAN.names)
 
 
 BLENDS = {
@@ -165,3 +166,10 @@ def test_candidates_are_the_best_allowed_of_each_source() -> None:
     found = candidates.union([scores, everybody], allowed, 1)
     assert found.tolist() == [[0, 0, 1, 0, 1], [0, 0, 1, 0, 1]]  # ties in catalogue order
     assert candidates.union([scores], allowed, 9).tolist() == allowed.tolist()
+
+
+def test_what_is_not_proposed_teaches_and_is_not_ranked() -> None:
+    lesson = window(2, each=4)
+    some = np.array([0, 1, 1, 1, 1, 0, 0, 0], dtype=np.bool_)
+    ranking = replace(lesson, proposed=some).ranking(np.arange(8.0)[::-1].copy())
+    assert ranking[:, :4].tolist() == [[1, 2, 3, -1], [0, -1, -1, -1]]

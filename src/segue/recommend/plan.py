@@ -118,6 +118,16 @@ class Plan:
         """Views that propose: theirs are the scores that are needed of every item."""
         return frozenset(name for name, (_, view) in self.views.items() if view.proposes)
 
+    @cached_property
+    def teaching(self) -> tuple[str, ...]:
+        """Columns whose best items a blend learns from: one of every part at least.
+
+        Wider than what it will rank: of the proposed items alone it learns too little of what is
+        wrong (see benchmarks/results.md).
+        """
+        firsts = (p.views[0].name for name, p in self.parts.items() if name != CONTENT)
+        return tuple(dict.fromkeys([*firsts, *self.sources]))
+
     def only(self, parts: Iterable[str]) -> Plan:
         """The plan with these parts alone, and content."""
         kept = {*parts, CONTENT}
@@ -168,7 +178,7 @@ DEFAULT = Plan(
             "linear",
             (
                 View("linear", None, proposes=True),
-                View("linear 5", 5.0),
+                View("linear 5", 5.0, proposes=True),
                 View("linear 20", 20.0, proposes=True),
                 View("linear 60", 60.0),
             ),

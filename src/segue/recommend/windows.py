@@ -16,7 +16,8 @@ from segue.recommend.popular import widen
 
 CHUNK = 200  # people whose rows of all views are held at once
 MANY, MANY_CELLS = 2000, 8_000_000  # people whose rows of the proposing views are, and their cells
-PER_SOURCE = 40  # candidates that each source proposes
+PER_SOURCE = 50  # candidates that each source proposes
+TAUGHT = 60  # candidates of each teaching column, for a blend to learn from
 DEPTH = 20  # how deep single strategies are ranked
 
 
@@ -29,6 +30,7 @@ class Window:
     labels: Bools  # (n,) consumed in the window
     sizes: Rows  # (n_users,) candidates of each user
     items: Rows  # (n,) item row of each candidate
+    proposed: Bools  # (n,) would it be ranked when serving? The others are there to learn from.
     relevant: Bools  # (n_users, n_items) all that was consumed in the window, unseen before
     tops: dict[str, Rows]  # strategy -> (n_users, DEPTH) its ranking over everything unseen
     names: tuple[str, ...]  # of the feature columns
@@ -53,13 +55,13 @@ class Window:
         return replace(self, features=features)
 
     def ranking(self, scores: Doubles) -> Rows:
-        """(n_users, DEPTH) the candidates in the order of ``scores``; -1 beyond the last."""
+        """(n_users, DEPTH) what is proposed in the order of ``scores``; -1 beyond the last."""
         out = np.full((len(self.sizes), DEPTH), -1, dtype=np.intp)
         ends = np.cumsum(self.sizes)
         for user, (end, size) in enumerate(zip(ends, self.sizes, strict=True)):
-            span = slice(end - size, end)
-            order = np.argsort(-scores[span], kind="stable")[:DEPTH]
-            out[user, : len(order)] = self.items[span][order]
+            rows = end - size + np.flatnonzero(self.proposed[end - size : end])
+            order = rows[np.argsort(-scores[rows], kind="stable")[:DEPTH]]
+            out[user, : len(order)] = self.items[order]
         return out
 
 
@@ -143,7 +145,7 @@ def collect(
     """Rows of people with a past who consumed something new in ``held``.
 
     ``side`` is fitted on ``past``, which holds nothing of ``held``. Without ``rivals`` the lists of
-    the single strategies (``tops``) are left out.
+    the single strategies (``tops``) are left out, and what would not be ranked when serving.
     """
     asked = Asked.of(past, held, max_users=max_users, seed=seed)
     users, histories, relevant = asked.users, asked.histories, asked.relevant
@@ -151,7 +153,8 @@ def collect(
     if not len(users):
         none = np.zeros(0, dtype=np.intp)
         empty = np.zeros((0, len(names)), dtype=np.float32)
-        return Window(users, empty, none.astype(np.bool_), none, none, relevant, {}, names)
+        nothing = none.astype(np.bool_)
+        return Window(users, empty, nothing, none, none, nothing, relevant, {}, names)
     step = CHUNK if rivals else crowd(held.n_items)
     chunks = [
         _chunk(past, side, users[at : at + step], histories, at, rivals)
@@ -161,8 +164,9 @@ def collect(
     items = np.concatenate([c[1] for c in chunks])
     sizes = np.concatenate([c[2] for c in chunks])
     labels = relevant[np.repeat(np.arange(len(users)), sizes), items]
-    tops = {name: np.concatenate([c[3][name] for c in chunks]) for name in chunks[0][3]}
-    return Window(users, features, labels, sizes, items, relevant, tops, names)
+    proposed = np.concatenate([c[3] for c in chunks])
+    tops = {name: np.concatenate([c[4][name] for c in chunks]) for name in chunks[0][4]}
+    return Window(users, features, labels, sizes, items, proposed, relevant, tops, names)
 
 
 def build(
@@ -184,17 +188,20 @@ def build(
 
 def _chunk(
     past: Training, side: Side, users: Rows, histories: Histories, first: int, rivals: bool
-) -> tuple[Floats, Rows, Rows, dict[str, Rows]]:
+) -> tuple[Floats, Rows, Rows, Bools, dict[str, Rows]]:
     part = histories.take(np.arange(first, first + len(users)))
     profiles = [past.profiles[u] for u in users]
     base = side.base(part, profiles, past.at, only=None if rivals else side.plan.proposing)
     unseen = ~part.seen()
-    who, what = shortlist(side, base, unseen & side.warm)
+    allowed = unseen & side.warm
+    served = _union(side, base, side.plan.sources, allowed, PER_SOURCE)
+    wide = _union(side, base, side.plan.teaching, allowed, TAUGHT) if rivals else served
+    who, what = np.nonzero(wide)
     views = side.at_pairs(base, part, profiles, past.at, who, what)
     features = side.rows(views, part, profiles, past.at, who, what)
     every = singles(base, side, len(users)) if rivals else {}
     tops = {name: best(scores, unseen, DEPTH) for name, scores in every.items()}
-    return features, what, np.bincount(who, minlength=len(users)), tops
+    return features, what, np.bincount(who, minlength=len(users)), served[who, what], tops
 
 
 def shortlist(side: Side, base: Base, allowed: Bools) -> tuple[Rows, Rows]:
@@ -202,9 +209,13 @@ def shortlist(side: Side, base: Base, allowed: Bools) -> tuple[Rows, Rows]:
 
     ``base`` holds whole rows of at least the proposing views.
     """
+    who, what = np.nonzero(_union(side, base, side.plan.sources, allowed, PER_SOURCE))
+    return who, what
+
+
+def _union(side: Side, base: Base, names: Sequence[str], allowed: Bools, each: int) -> Bools:
     sources = [
         ready(base[name]) if name in base else popularity(side, name, allowed.shape[1])
-        for name in side.plan.sources
+        for name in names
     ]
-    who, what = np.nonzero(candidates.union(sources, allowed, PER_SOURCE))
-    return who, what
+    return candidates.union(sources, allowed, each)
