@@ -383,6 +383,18 @@ def gather(chosen: Ints, square: Floats, out: Floats) -> None:
 
 
 @compiled
+def cells(rows: Rows, columns: Rows, values: Floats, out: Floats) -> None:
+    """``out[i, j] = values[rows[i], columns[j]]``; 0 where either is -1."""
+    for i in range(len(rows)):
+        if rows[i] < 0:
+            out[i] = 0
+            continue
+        line = values[rows[i]]
+        for j in range(len(columns)):
+            out[i, j] = line[columns[j]] if columns[j] >= 0 else 0
+
+
+@compiled
 def follow(
     indptr: Rows, items: Ints, user_of: Ints, item_ptr: Rows, entries: Rows,
     reach: int, first: int, out: Floats,

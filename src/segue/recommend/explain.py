@@ -93,7 +93,9 @@ def prove(pipeline: Pipeline, query: Query, items: Rows, scores: Doubles, parts:
     blocks = blocks_of(pipeline.side, history, items)
     credit = _credit(pipeline.side, history, blocks, parts)
     for name, fitted in pipeline.side.parts.items():
-        if name not in blocks and isinstance(fitted, Additive) and not isinstance(fitted, Content):
+        if name in blocks or isinstance(fitted, Content):
+            continue
+        if isinstance(fitted, Additive):
             view = pipeline.side.plan.parts[name].views[0].name
             adds = fitted.contributions(history, at, items)
             credit += _dealt(adds, parts[:, pipeline.side.plan.names.index(view)])

@@ -13,7 +13,7 @@ from segue.core.types import DAY_S, Bools, Doubles, Floats, Histories, Profile, 
 from segue.recommend.content import Content
 from segue.recommend.fitting import Fitting
 from segue.recommend.groups import Groups
-from segue.recommend.matrix import ItemMatrix, OverMatrix
+from segue.recommend.matrix import ItemMatrix, over_matrix
 from segue.recommend.plan import CONTENT, DEFAULT, ITEM, POPULARITY, PROFILE, Plan
 from segue.recommend.popular import decayed
 from segue.recommend.registry import make
@@ -75,7 +75,7 @@ class Side:
     def matrix(self, part: str) -> ItemMatrix | None:
         """The item matrix of a part; None where it has none."""
         fitted = self.parts[part]
-        return fitted.matrix if isinstance(fitted, OverMatrix) else None
+        return fitted.matrix if over_matrix(fitted) else None
 
     def state(self) -> Arrays:
         """The item table; parts and groups have states of their own."""
@@ -107,7 +107,7 @@ class Side:
             fitted = self.parts[name]
             if not views:
                 continue
-            if isinstance(fitted, OverMatrix):
+            if over_matrix(fitted):
                 half_lives = [view.half_life for view in views]
                 found = fitted.matrix.memories(histories, half_lives, wanted)
                 out.update(zip([view.name for view in views], found, strict=True))
@@ -155,7 +155,7 @@ class Side:
         for name, part in self.plan.parts.items():
             views = [view for view in part.views if view.name not in out]
             fitted = self.parts[name]
-            if views and isinstance(fitted, OverMatrix):
+            if views and over_matrix(fitted):
                 half_lives = [view.half_life for view in views]
                 found = fitted.matrix.pairs(histories, half_lives, users, items)
                 out.update(zip([view.name for view in views], found, strict=True))
