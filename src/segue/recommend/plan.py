@@ -122,8 +122,7 @@ class Plan:
     def teaching(self) -> tuple[str, ...]:
         """Columns whose best items a blend learns from: one of every part at least.
 
-        Wider than what it will rank: of the proposed items alone it learns too little of what is
-        wrong (see benchmarks/results.md).
+        Wider than what it will rank, so that it sees what every part puts forward wrongly.
         """
         firsts = (p.views[0].name for name, p in self.parts.items() if name != CONTENT)
         return tuple(dict.fromkeys([*firsts, *self.sources]))
