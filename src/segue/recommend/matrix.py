@@ -107,9 +107,7 @@ class ItemMatrix:
         """(n_half_lives, n_users, n_items) float32, or (…, len(wanted)); 0 without history."""
         if histories.n_users == 1 and self.dense:
             return self._memories_of_one(histories, half_lives, wanted)
-        at = self.positions(histories.items)
-        kept = (at >= 0) & (histories.age_rank < reach(half_lives))
-        ends = np.concatenate([[0], np.cumsum(kept)])[histories.indptr].astype(np.intp)
+        ends, at, weights = self._entries(histories, half_lives)
         values, size = self.values, histories.n_items
         places = self.items  # columns of the answer that the matrix knows
         if wanted is not None:
@@ -117,14 +115,23 @@ class ItemMatrix:
             places = np.flatnonzero(columns >= 0)
             values = values[:, columns[places]]
         out = np.zeros((len(half_lives), histories.n_users, size), dtype=np.float32)
-        weights = np.stack([recency(histories, h)[kept] for h in half_lives]).astype(np.float32)
         if len(places) == size:
-            product(ends, at[kept], weights, values, out)
+            product(ends, at, weights, values, out)
             return out
         some = np.zeros((len(half_lives), histories.n_users, len(places)), dtype=np.float32)
-        product(ends, at[kept], weights, values, some)
+        product(ends, at, weights, values, some)
         out[:, :, places] = some
         return out
+
+    def _entries(
+        self, histories: Histories, half_lives: Sequence[float | None]
+    ) -> tuple[Rows, Rows, Floats]:
+        """Ends of the histories, places and weights (n_half_lives, n) of the entries that count."""
+        at = self.positions(histories.items)
+        kept = (at >= 0) & (histories.age_rank < reach(half_lives))
+        ends = np.concatenate([[0], np.cumsum(kept)])[histories.indptr].astype(np.intp)
+        weights = np.stack([recency(histories, h)[kept] for h in half_lives])
+        return ends, at[kept], weights.astype(np.float32)
 
     def pairs(
         self, histories: Histories, half_lives: Sequence[float | None], users: Rows, items: Rows
@@ -132,18 +139,14 @@ class ItemMatrix:
         """(n_half_lives, n_pairs) float32: :meth:`memories` of pairs (users[i], items[i]) alone."""
         if not self.dense:
             return self.memories(histories, half_lives)[:, users, items]
-        at, columns = self.positions(histories.items), self.positions(items)
-        kept = (at >= 0) & (histories.age_rank < reach(half_lives))
-        ends = np.concatenate([[0], np.cumsum(kept)])[histories.indptr].astype(np.intp)
+        ends, at, weights = self._entries(histories, half_lives)
+        columns = self.positions(items)
         out = np.zeros((len(half_lives), len(items)), dtype=np.float32)
         known = np.flatnonzero(columns >= 0)
         order = known[np.argsort(columns[known], kind="stable")]
         sizes = np.bincount(columns[known], minlength=len(self.items))
         starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
-        weights = np.stack([recency(histories, h)[kept] for h in half_lives]).astype(np.float32)
-        given = at[kept].astype(
-            np.uint32
-        )  # unsigned: the kernel asks of none whether it is below 0
+        given = at.astype(np.uint32)  # unsigned: no index is tried for being below 0
         counts.pair_product(ends, given, weights, self.values, starts, users, order, out)
         return out
 
