@@ -26,13 +26,42 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """Words with their time, read from subtitles or recognised from speech."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A scene: a run of similar shots, and the picture that stands for it."""
+
+    start_s: float
+    end_s: float
+    keyframe: Clip | None
+
+
+@dataclass(frozen=True, slots=True)
 class ItemSource:
     """One item's raw matter; what is not there is empty."""
 
     num: int
-    text: str
-    pictures: tuple[Clip, ...]
+    text: str  # what the text encoder reads
+    pictures: tuple[Clip, ...]  # up to MAX_FRAMES, spread over the item
     sounds: tuple[Clip, ...]
+    kind: str = ""
+    title: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    creators: tuple[str, ...] = ()
+    language: str = ""
+    duration_s: float | None = None
+    texts: tuple[Clip, ...] = ()  # plain text of a book or of subtitles
+    subtitles: tuple[Clip, ...] = ()  # WebVTT
+    scenes: tuple[Span, ...] = ()
+    spoken: tuple[Spoken, ...] = ()  # the transcript, once a step has made it
 
     def clips(self, kind: str) -> tuple[Clip, ...]:
         return self.pictures if kind == "picture" else self.sounds
