@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from segue.understand.sources import ItemSource
+from segue.understand.sources import Cue, ItemSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,6 @@ class Measure:
     name: str
     value: float
     start_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """Words that are spoken or shown during a stretch of time."""
-
-    start_s: float
-    end_s: float
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

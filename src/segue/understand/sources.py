@@ -26,8 +26,8 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """Words with their time, read from subtitles or recognised from speech."""
+class Cue:
+    """Words that are spoken or shown during a stretch of time."""
 
     start_s: float
     end_s: float
@@ -61,7 +61,7 @@ class ItemSource:
     texts: tuple[Clip, ...] = ()  # plain text of a book or of subtitles
     subtitles: tuple[Clip, ...] = ()  # WebVTT
     scenes: tuple[Span, ...] = ()
-    spoken: tuple[Spoken, ...] = ()  # the transcript, once a step has made it
+    cues: tuple[Cue, ...] = ()  # the transcript, once a step has made it
 
     def clips(self, kind: str) -> tuple[Clip, ...]:
         return self.pictures if kind == "picture" else self.sounds
