@@ -7,6 +7,7 @@
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -143,6 +144,7 @@ scenes = Table(
     Column("position", Integer, primary_key=True),
     Column("start_s", Double, nullable=False),
     Column("end_s", Double, nullable=False),
+    Column("keyframe", Integer),  # position of the keyframe among the item's assets
 )
 
 annotations = Table(
@@ -156,8 +158,87 @@ annotations = Table(
     Column("model", String(100), nullable=False),
     Column("start_s", Double),
     Column("end_s", Double),
+    Index(None, "item_num", "kind"),
     UniqueConstraint("item_num", "kind", "label", "model", "start_s"),
     sqlite_autoincrement=True,
+)
+
+measures = Table(  # numbers about an item, as a whole or over time
+    "measures",
+    metadata,
+    Column("num", Key, primary_key=True, autoincrement=True),
+    Column("item_num", Key, ForeignKey("items.num"), nullable=False, index=True),
+    Column("name", String(60), nullable=False),  # with its unit: tempo_bpm, loudness_lufs
+    Column("value", Double, nullable=False),
+    Column("model", String(100), nullable=False),
+    Column("start_s", Double),
+    sqlite_autoincrement=True,
+)
+
+cues = Table(  # words with their time: subtitles, or what was recognised
+    "cues",
+    metadata,
+    Column("item_num", Key, ForeignKey("items.num"), primary_key=True),
+    Column("model", String(100), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("start_s", Double, nullable=False),
+    Column("end_s", Double, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+notes = Table(  # texts about an item: summary, words on the screen
+    "notes",
+    metadata,
+    Column("item_num", Key, ForeignKey("items.num"), primary_key=True),
+    Column("kind", String(30), primary_key=True),
+    Column("model", String(100), primary_key=True),
+    Column("language", String(20), nullable=False, default=""),
+    Column("generated", Boolean, nullable=False, default=False),
+    Column("text", Text, nullable=False),
+)
+
+prints = Table(  # fingerprints, by which copies in another encoding are found
+    "prints",
+    metadata,
+    Column("item_num", Key, ForeignKey("items.num"), primary_key=True),
+    Column("kind", String(30), primary_key=True),
+    Column("model", String(100), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+copies = Table(  # pairs that look like one work; a person decides
+    "copies",
+    metadata,
+    Column("item_num", Key, ForeignKey("items.num"), primary_key=True),
+    Column("other_num", Key, ForeignKey("items.num"), primary_key=True),
+    Column("score", Double, nullable=False),
+    Column("evidence", JSON, nullable=False, default=dict),
+    Column("status", String(20), nullable=False),  # proposed | same | different
+)
+
+done = Table(  # which step of understanding has dealt with which item, and what failed
+    "done",
+    metadata,
+    Column("item_num", Key, ForeignKey("items.num"), primary_key=True),
+    Column("step", String(40), primary_key=True),
+    Column("model", String(100), nullable=False),
+    Column("source_hash", String(64), nullable=False),  # of what was read
+    Column("status", String(20), nullable=False),  # done | failed
+    Column("tries", Integer, nullable=False, default=1),
+    Column("reason", Text, nullable=False, default=""),
+    Column("seconds", Double, nullable=False, default=0.0),
+    Column("at", Double, nullable=False),
+)
+
+scene_vectors = Table(  # one vector a scene, in the space of the content vectors
+    "scene_vectors",
+    metadata,
+    Column("item_num", Key, ForeignKey("items.num"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("encoder", String(100), nullable=False),
+    Column("source_hash", String(64), nullable=False),
+    Column("dim", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 vectors = Table(  # float16 little-endian blobs
@@ -165,7 +246,7 @@ vectors = Table(  # float16 little-endian blobs
     metadata,
     Column("item_num", Key, ForeignKey("items.num"), primary_key=True),
     Column("modality", String(20), primary_key=True),  # content | text | picture | sound
-    Column("encoder", String(100), nullable=False),
+    Column("encoder", String(100), primary_key=True),  # several side by side while one serves
     Column("source_hash", String(64), nullable=False),  # of what was encoded
     Column("dim", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),

@@ -52,13 +52,20 @@ def from_blob(data: bytes) -> Floats:
     return np.frombuffer(data, dtype=BLOB).astype(np.float32)
 
 
-def put_vectors(connection: sa.Connection, rows: Sequence[VectorRow]) -> None:
-    """Write or replace vectors within the caller's transaction."""
+def put_vectors(
+    connection: sa.Connection, rows: Sequence[VectorRow], *, beside: bool = False
+) -> None:
+    """Write or replace vectors within the caller's transaction.
+
+    Those that another encoder made of the same item go, unless these stand ``beside`` them.
+    """
     table = schema.vectors
     if not rows:
         return
     same = (table.c.item_num == sa.bindparam("num")) & (table.c.modality == sa.bindparam("mod"))
-    keys = [{"num": row.item_num, "mod": row.modality} for row in rows]
+    if beside:
+        same &= table.c.encoder == sa.bindparam("enc")
+    keys = [{"num": r.item_num, "mod": r.modality, "enc": r.encoder} for r in rows]
     connection.execute(sa.delete(table).where(same), keys)
     connection.execute(
         sa.insert(table),
