@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from segue.understand.text import item_text
 
 MAX_FRAMES = 6
 EXCERPT_BYTES = 20_000
+EXCERPT_CUES = 200
 SKIP_CHARS = 1_500  # title pages and terms stand before the text proper
 
 
@@ -69,23 +71,79 @@ class ItemSource:
 
 def item_sources(engine: sa.Engine, derived: Path) -> list[ItemSource]:
     """All items, in row order."""
-    i, a = schema.items.c, schema.assets.c
-    items = sa.select(i.num, i.title, i.tags, i.description, i.creators).order_by(i.num)
-    assets = sa.select(a.item_num, a.kind, a.content_hash, a.path).order_by(a.item_num, a.position)
-    clips: dict[tuple[int, str], list[Clip]] = defaultdict(list)
+    i = schema.items.c
+    items = sa.select(
+        i.num, i.kind, i.title, i.tags, i.description, i.creators, i.language, i.duration_s
+    ).order_by(i.num)
     with engine.connect() as connection:
-        for num, kind, content_hash, path in connection.execute(assets):
-            clips[num, kind].append(Clip(content_hash, derived / path))
+        clips, frames = _clips(connection, derived)
+        scenes = _scenes(connection, frames)
+        cues = _cues(connection)
         rows = connection.execute(items).all()
     return [
         ItemSource(
-            row.num,
-            item_text(row.title, row.tags, row.description, row.creators, _excerpt(clips, row.num)),
-            _spread(clips[row.num, "keyframe"] or clips[row.num, "poster"]),
-            tuple(clips[row.num, "audio16k"][:1]),
+            num=row.num,
+            text=item_text(
+                row.title,
+                row.tags,
+                row.description,
+                row.creators,
+                _excerpt(clips[row.num, "text"], cues[row.num]),
+            ),
+            pictures=_spread(clips[row.num, "keyframe"] or clips[row.num, "poster"]),
+            sounds=tuple(clips[row.num, "audio16k"][:1]),
+            kind=row.kind,
+            title=row.title,
+            description=row.description,
+            tags=tuple(row.tags),
+            creators=tuple(row.creators),
+            language=row.language or "",
+            duration_s=row.duration_s,
+            texts=tuple(clips[row.num, "text"]),
+            subtitles=tuple(clips[row.num, "subtitle"]),
+            scenes=tuple(scenes[row.num]),
+            cues=tuple(cues[row.num]),
         )
         for row in rows
     ]
+
+
+Clips = dict[tuple[int, str], list[Clip]]
+Frames = dict[tuple[int, int], Clip]
+
+
+def _clips(connection: sa.Connection, derived: Path) -> tuple[Clips, Frames]:
+    """Derived files by item and kind in order, and keyframes by item and position."""
+    a = schema.assets.c
+    query = sa.select(a.item_num, a.kind, a.position, a.content_hash, a.path).order_by(
+        a.item_num, a.position
+    )
+    clips: Clips = defaultdict(list)
+    frames: Frames = {}
+    for num, kind, position, content_hash, path in connection.execute(query):
+        clip = Clip(content_hash, derived / path)
+        clips[num, kind].append(clip)
+        if kind == "keyframe":
+            frames[num, position] = clip
+    return clips, frames
+
+
+def _scenes(connection: sa.Connection, frames: Frames) -> dict[int, list[Span]]:
+    c = schema.scenes.c
+    query = sa.select(c.item_num, c.start_s, c.end_s, c.keyframe).where(c.level == "scene")
+    scenes: dict[int, list[Span]] = defaultdict(list)
+    for num, start_s, end_s, keyframe in connection.execute(query.order_by(c.item_num, c.position)):
+        scenes[num].append(Span(start_s, end_s, frames.get((num, keyframe))))
+    return scenes
+
+
+def _cues(connection: sa.Connection) -> dict[int, list[Cue]]:
+    c = schema.cues.c
+    query = sa.select(c.item_num, c.start_s, c.end_s, c.text).order_by(c.item_num, c.position)
+    cues: dict[int, list[Cue]] = defaultdict(list)
+    for num, start_s, end_s, text in connection.execute(query):
+        cues[num].append(Cue(start_s, end_s, text))
+    return cues
 
 
 def _spread(frames: list[Clip]) -> tuple[Clip, ...]:
@@ -97,8 +155,11 @@ def _spread(frames: list[Clip]) -> tuple[Clip, ...]:
     return tuple(different[n] for n in kept)
 
 
-def _excerpt(clips: dict[tuple[int, str], list[Clip]], num: int) -> str:
-    texts = clips[num, "text"]
+def _excerpt(texts: Sequence[Clip], cues: Sequence[Cue]) -> str:
+    """Words from a little after the beginning: of what is said, else of what is written."""
+    said = " ".join(cue.text for cue in cues[:EXCERPT_CUES])
+    if said:
+        return said
     if not texts or not texts[0].path.is_file():
         return ""
     with texts[0].path.open("rb") as file:
