@@ -1,0 +1,1 @@
+"""Steps that look at pictures: colours, attributes, words on screen, objects, fingerprints."""
