@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -18,10 +19,11 @@ from segue.store import catalogue, events
 from segue.store.workspace import SETTINGS_FILE, Workspace
 
 if TYPE_CHECKING:
-    from segue.core.protocols import Watcher
+    from segue.core.protocols import Encoder, Watcher
     from segue.evaluate.report import Report
     from segue.rating import RatingReport
     from segue.recommend.pipeline import Pipeline
+    from segue.store.scenes import SceneRow
 
 Say = Callable[[str], None]
 
@@ -230,17 +232,48 @@ def load_champion(
     return package.load(workspace.models / champion.path, items, content)
 
 
+@functools.cache
+def text_encoder() -> Encoder:
+    """The text encoder of this process: one copy of its weights."""
+    from segue.understand.text import UseMultilingual
+
+    return UseMultilingual()
+
+
 def open_search(
     items: Catalogue, content: Vectors
 ) -> Callable[[str, int], list[tuple[int, float]]]:
     """Words to (row, cosine) pairs, best first, in any language of the text encoder."""
     from segue.understand.search import TextSearch
-    from segue.understand.text import UseMultilingual
 
-    search = TextSearch(items, content, UseMultilingual())
+    search = TextSearch(items, content, text_encoder())
 
     def find(words: str, k: int) -> list[tuple[int, float]]:
         rows, cosines = search.search(words, k)
         return [(int(row), float(cosine)) for row, cosine in zip(rows, cosines, strict=True)]
+
+    return find
+
+
+def open_scene_search(
+    workspace: Workspace,
+) -> Callable[[str, int], list[tuple[SceneRow, float]]] | None:
+    """Words to (scene, cosine) pairs, best first; None where no scene has a vector.
+
+    The mean of all scenes is taken away from each: what they share says nothing of any.
+    """
+    from segue.store.scenes import SceneMatrix, load_scenes
+    from segue.understand.align import unit
+
+    matrix = SceneMatrix.of(load_scenes(workspace.engine))
+    if not len(matrix.rows):
+        return None
+    encoder = text_encoder()
+    centred = unit(matrix.vectors - matrix.vectors.mean(axis=0))
+
+    def find(words: str, k: int) -> list[tuple[SceneRow, float]]:
+        scores = centred @ encoder.encode([words])[0]
+        best = np.argsort(-scores, kind="stable")[:k]
+        return [(matrix.rows[row], float(scores[row])) for row in best]
 
     return find

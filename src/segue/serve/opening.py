@@ -20,4 +20,6 @@ def open_service(workspace: Workspace) -> Service:
         recommender=assembly.load_champion(workspace, stored.catalogue, content),
         weigher=BehaviourWeights(),
         search=None if content is None else assembly.open_search(stored.catalogue, content),
+        content=content,
+        scene_search=assembly.open_scene_search(workspace),
     )

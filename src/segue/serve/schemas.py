@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -200,6 +200,100 @@ class OutlookOut(BaseModel):
             fractions=None if found.fractions is None else dict(found.fractions),
             unknown=dict(found.unknown),
         )
+
+
+class MomentOut(BaseModel):
+    """Where to begin an item: seconds, a picture of that scene, and the item that speaks for it."""
+
+    item_id: str
+    start_s: float
+    end_s: float
+    keyframe: str | None
+    text: str
+    because: str | None
+
+
+class SceneOut(BaseModel):
+    start_s: float
+    end_s: float
+    keyframe: str | None
+
+
+class LabelOut(BaseModel):
+    kind: str
+    label: str
+    score: float
+    model: str
+    start_s: float | None
+    end_s: float | None
+
+
+class MeasureOut(BaseModel):
+    name: str
+    value: float
+    model: str
+    start_s: float | None
+
+
+class CueOut(BaseModel):
+    start_s: float
+    end_s: float
+    text: str
+    model: str
+
+
+class NoteOut(BaseModel):
+    """A text about the item; ``generated`` by a language model, so it may be wrong."""
+
+    kind: str
+    text: str
+    language: str
+    generated: bool
+    model: str
+
+
+class CopyOut(BaseModel):
+    item_id: str
+    title: str
+    score: float
+    evidence: dict[str, Any]
+    status: str
+
+
+class StepOut(BaseModel):
+    step: str
+    model: str
+    status: str
+    reason: str
+
+
+class InsightsOut(BaseModel):
+    """All that understanding found in an item; times are seconds from its beginning."""
+
+    item_id: str
+    scenes: list[SceneOut]
+    shots: list[tuple[float, float]]
+    labels: list[LabelOut]
+    measures: list[MeasureOut]
+    cues: list[CueOut]
+    notes: list[NoteOut]
+    copies: list[CopyOut]
+    steps: list[StepOut]
+
+
+class SceneFoundOut(BaseModel):
+    """A scene that words found."""
+
+    item_id: str
+    title: str
+    start_s: float
+    end_s: float
+    keyframe: str | None
+    score: float
+
+
+class ScenesFoundOut(BaseModel):
+    scenes: list[SceneFoundOut]
 
 
 class FoundOut(BaseModel):

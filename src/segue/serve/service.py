@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,14 +14,30 @@ import sqlalchemy as sa
 
 from segue.core.errors import NotFound, SegueError
 from segue.core.protocols import Foreseeing, Recommender
-from segue.core.types import Event, Histories, Item, Outlook, Query, Ranking, Reason, Scored
+from segue.core.types import (
+    Event,
+    Histories,
+    Item,
+    Outlook,
+    Query,
+    Ranking,
+    Reason,
+    Scored,
+    Vectors,
+)
 from segue.serve import files
 from segue.store import events, schema
 from segue.store.catalogue import StoredCatalogue, load_user
+from segue.store.insights import Insights, load_insights
+from segue.store.scenes import SceneRow, load_scenes
 from segue.store.workspace import Workspace
+from segue.understand.moments import Taste, best_moment
 
 Search = Callable[[str, int], list[tuple[int, float]]]
 """(words, k) -> (row, cosine) pairs, best first."""
+
+SceneSearch = Callable[[str, int], list[tuple[SceneRow, float]]]
+"""(words, k) -> (scene, cosine) pairs, best first."""
 
 COLD_START = "cold-start"
 MEDIA_KINDS = frozenset({"video", "track", "speech", "book", "image"})
@@ -63,6 +80,27 @@ class Found:
     by: Literal["title", "meaning"]
 
 
+@dataclass(frozen=True)
+class SceneFound:
+    """A scene that words found."""
+
+    item_id: str
+    start_s: float
+    end_s: float
+    keyframe: int | None
+    score: float
+
+
+@dataclass(frozen=True)
+class MomentFound:
+    """Where to begin an item: seconds, the keyframe's position, and the item that says so."""
+
+    start_s: float
+    end_s: float
+    keyframe: int | None
+    because: Item | None
+
+
 @dataclass
 class Service:
     """The parts of a running server and the questions it answers."""
@@ -73,6 +111,8 @@ class Service:
     weigher: events.Weigher
     search: Search | None = None
     clock: Callable[[], float] = time.time
+    content: Vectors | None = None
+    scene_search: SceneSearch | None = None
 
     @property
     def engine(self) -> sa.Engine:
@@ -161,6 +201,40 @@ class Service:
         if not isinstance(model, Foreseeing):
             raise NotFound("the model that serves makes no forecasts; train again")
         return model.outlook(self.query(user_id), item_ids)
+
+    def moments(self, user_id: str, item_ids: Sequence[str]) -> dict[str, MomentFound]:
+        """The scene to begin with, for those of some items that have scenes to choose from."""
+        items = self.catalogue.catalogue
+        rows = [row for row in items.rows(item_ids) if row >= 0]
+        if self.content is None or not rows:
+            return {}
+        scenes = load_scenes(self.engine, [int(self.catalogue.nums[row]) for row in rows])
+        if not any(len(some) > 1 for some in scenes.values()):
+            return {}
+        taste = Taste.of(self.query(user_id).history, self.content)
+        found = {}
+        for row in rows:
+            own = np.asarray(self.content.values[row], dtype=np.float32)
+            moment = best_moment(scenes.get(int(self.catalogue.nums[row]), []), own, taste)
+            if moment is not None:
+                because = items.items[moment.because] if moment.because >= 0 else None
+                at = moment.scene
+                found[items.ids[row]] = MomentFound(at.start_s, at.end_s, at.keyframe, because)
+        return found
+
+    def moment(self, user_id: str, item_id: str) -> MomentFound:
+        """The scene of one item that fits a person best; the beginning where it has but one."""
+        item = self.item(item_id)
+        found = self.moments(user_id, [item_id]).get(item_id)
+        if found is not None:
+            return found
+        if not self.shelf.pictures.get(item_id, Counter())["keyframe"]:
+            raise NotFound(f"item {item_id!r} has no scenes; it is no video, or wasn't ingested")
+        return MomentFound(0.0, item.duration_s or 0.0, 0, None)
+
+    def insights(self, item_id: str) -> Insights:
+        """All that understanding found in an item."""
+        return load_insights(self.engine, item_id)
 
     def similar(self, item_id: str, k: int) -> Answer:
         """Items most like one item."""
@@ -252,3 +326,23 @@ class Service:
             for row, cosine in self.search(words, k):
                 hits.setdefault(int(row), Found(items[int(row)].id, float(cosine), "meaning"))
         return tuple(hits.values())[:k]
+
+    @cached_property
+    def _row_of(self) -> dict[int, int]:
+        return {int(num): row for row, num in enumerate(self.catalogue.nums)}
+
+    def find_scenes(self, words: str, k: int) -> tuple[SceneFound, ...]:
+        """Scenes by what is seen, said or heard in them, best first."""
+        if self.scene_search is None or not words.strip():
+            return ()
+        return tuple(
+            SceneFound(
+                self.catalogue.catalogue.ids[self._row_of[scene.item_num]],
+                scene.start_s,
+                scene.end_s,
+                scene.keyframe,
+                score,
+            )
+            for scene, score in self.scene_search(words, k)
+            if scene.item_num in self._row_of
+        )

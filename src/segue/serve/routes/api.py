@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
@@ -13,7 +14,7 @@ from segue.core.errors import BadInput
 from segue.core.types import ITEM_KINDS, Item
 from segue.serve import people, schemas
 from segue.serve.routes.parts import ApiError, Serving, answer, url_id
-from segue.serve.service import Answer, Service
+from segue.serve.service import Answer, MomentFound, Service
 from segue.store import events
 
 _DAY_S = 86_400.0
@@ -44,6 +45,17 @@ def item_out(service: Service, item: Item) -> schemas.ItemOut:
         keyframes=pictures.get("keyframe", 0),
         media=f"/media/{where}" if item.id in service.shelf.playable else None,
     )
+
+
+def keyframe_url(item_id: str, position: int | None) -> str | None:
+    return None if position is None else f"/assets/{url_id(item_id)}/keyframe/{position}"
+
+
+def moment_text(found: MomentFound) -> str:
+    """Why a scene was chosen, in words."""
+    if found.because is None:
+        return "the scene most like the whole"
+    return f"closest to {found.because.title}"
 
 
 def _list_out(service: Service, found: Answer) -> Response:
@@ -142,6 +154,21 @@ async def get_outlook(
     return answer(schemas.OutlookOut.of(service.outlook(user_id, items)))
 
 
+@router.get("/users/{user_id:path}/items/{item_id:path}/moment", response_model=schemas.MomentOut)
+async def get_moment(user_id: UserId, item_id: ItemId, service: Serving) -> Response:
+    """The scene of an item that fits a person best, and its picture."""
+    found = service.moment(user_id, item_id)
+    out = schemas.MomentOut(
+        item_id=item_id,
+        start_s=found.start_s,
+        end_s=found.end_s,
+        keyframe=keyframe_url(item_id, found.keyframe),
+        text=moment_text(found),
+        because=None if found.because is None else found.because.id,
+    )
+    return answer(out)
+
+
 @router.get("/users/{user_id:path}/history", response_model=schemas.HistoryOut)
 async def get_history(
     user_id: UserId, asked: Annotated[schemas.HistoryAsked, Query()], service: Serving
@@ -161,6 +188,32 @@ async def get_similar(
 ) -> Response:
     """Items most like one item."""
     return _list_out(service, service.similar(item_id, asked.k))
+
+
+@router.get("/items/{item_id:path}/insights", response_model=schemas.InsightsOut)
+async def get_insights(item_id: ItemId, service: Serving) -> Response:
+    """Scenes, transcript, labels with the models that gave them, measures and likely copies."""
+    found = service.insights(item_id)
+    out = schemas.InsightsOut(
+        item_id=item_id,
+        scenes=[
+            schemas.SceneOut(
+                start_s=s.start_s, end_s=s.end_s, keyframe=keyframe_url(item_id, s.keyframe)
+            )
+            for s in found.scenes
+        ],
+        shots=list(found.shots),
+        labels=[schemas.LabelOut(**asdict(label)) for label in found.labels],
+        measures=[schemas.MeasureOut(**asdict(measure)) for measure in found.measures],
+        cues=[schemas.CueOut(**asdict(cue)) for cue in found.cues],
+        notes=[schemas.NoteOut(**asdict(note)) for note in found.notes],
+        copies=[schemas.CopyOut(**asdict(copy)) for copy in found.copies],
+        steps=[
+            schemas.StepOut(step=s.step, model=s.model, status=s.status, reason=s.reason)
+            for s in found.steps
+        ],
+    )
+    return answer(out)
 
 
 @router.get("/items/{item_id:path}", response_model=schemas.ItemOut)
@@ -183,6 +236,24 @@ async def get_search(asked: Annotated[schemas.SearchAsked, Query()], service: Se
             )
         )
     return answer(schemas.SearchOut(items=out))
+
+
+@router.get("/search/scenes", response_model=schemas.ScenesFoundOut)
+async def get_scenes(asked: Annotated[schemas.SearchAsked, Query()], service: Serving) -> Response:
+    """Scenes by words: what is seen, said or heard in them."""
+    found = await run_in_threadpool(service.find_scenes, asked.q, asked.k)
+    out = [
+        schemas.SceneFoundOut(
+            item_id=hit.item_id,
+            title=service.item(hit.item_id).title,
+            start_s=hit.start_s,
+            end_s=hit.end_s,
+            keyframe=keyframe_url(hit.item_id, hit.keyframe),
+            score=hit.score,
+        )
+        for hit in found
+    ]
+    return answer(schemas.ScenesFoundOut(scenes=out))
 
 
 @router.get("/health", response_model=schemas.HealthOut)

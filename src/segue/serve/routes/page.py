@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -15,10 +16,11 @@ from starlette.concurrency import run_in_threadpool
 import segue
 from segue.core.types import Item, Reason
 from segue.serve import people
-from segue.serve.routes.api import item_out
+from segue.serve.insight_view import view
+from segue.serve.routes.api import item_out, keyframe_url, moment_text
 from segue.serve.routes.parts import Serving, url_id
 from segue.serve.schemas import ItemOut
-from segue.serve.service import NoModel, Rail, Service
+from segue.serve.service import MomentFound, NoModel, Rail, Service
 from segue.store import events
 
 RAIL_LENGTH = 14
@@ -68,13 +70,20 @@ def _html(name: str, status: int = 200, **values: object) -> HTMLResponse:
 
 
 def _card(
-    service: Service, item: Item, reasons: tuple[Reason, ...] = (), *, wide: bool = False
+    service: Service,
+    item: Item,
+    reasons: tuple[Reason, ...] = (),
+    *,
+    wide: bool = False,
+    moment: MomentFound | None = None,
 ) -> dict[str, Any]:
+    """What a template needs of one item; its picture is that of the ``moment`` to begin with."""
     out = item_out(service, item)
     shape = "wide" if wide else "tall"
+    scene = None if moment is None else keyframe_url(item.id, moment.keyframe)
     return {
         "item": out,
-        "art": out.poster or f"/covers/{shape}/{url_id(item.id)}",
+        "art": scene or out.poster or f"/covers/{shape}/{url_id(item.id)}",
         "drawn": out.poster is None,
         "reasons": sorted(reasons, key=lambda reason: -reason.share),
     }
@@ -84,16 +93,24 @@ def _visitor() -> str:
     return VISITOR + secrets.token_hex(6)
 
 
-def _shown(service: Service, rail: Rail) -> dict[str, Any]:
+def _shown(service: Service, rail: Rail, moments: Mapping[str, MomentFound]) -> dict[str, Any]:
     cards = [
-        _card(service, service.item(entry.id), entry.reasons, wide=rail.wide)
+        _card(
+            service,
+            service.item(entry.id),
+            entry.reasons,
+            wide=rail.wide,
+            moment=moments.get(entry.id),
+        )
         for entry in rail.ranking
     ]
     return {"rail": rail, "cards": cards}
 
 
 def _rails(service: Service, user: str) -> list[dict[str, Any]]:
-    return [_shown(service, rail) for rail in service.rails(user, RAIL_LENGTH, MORE_LENGTH)]
+    rails = service.rails(user, RAIL_LENGTH, MORE_LENGTH)
+    moments = service.moments(user, [entry.id for rail in rails for entry in rail.ranking])
+    return [_shown(service, rail, moments) for rail in rails]
 
 
 def _person(service: Service, user: str) -> dict[str, Any]:
@@ -141,7 +158,8 @@ async def get_rails(service: Serving, user: UserId) -> HTMLResponse:
 async def get_first(service: Serving, user: UserId) -> HTMLResponse:
     """The first row alone, which an event changes at once; the others follow."""
     rail = service.first_rail(user, RAIL_LENGTH)
-    return _html("rail.html", part=_shown(service, rail))
+    moments = service.moments(user, [entry.id for entry in rail.ranking])
+    return _html("rail.html", part=_shown(service, rail, moments))
 
 
 @router.get("/page/people")
@@ -167,11 +185,15 @@ async def get_item(
     known = service.item(item)
     reasons = service.reasons(user, item)
     near = service.similar(item, SIMILAR_LENGTH).ranking
+    found = service.moments(user, [item]).get(item)
+    moment = None if found is None else {"start_s": found.start_s, "text": moment_text(found)}
     return _html(
         "item.html",
         card=_card(service, known, reasons),
         similar=[_card(service, service.item(entry.id), entry.reasons) for entry in near],
         player=_player(service, item_out(service, known)),
+        moment=moment,
+        about=view(service.insights(item), known.duration_s),
     )
 
 

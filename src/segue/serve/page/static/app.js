@@ -207,11 +207,21 @@ function watchPlayer(itemId) {
   });
 }
 
+// Plays from a scene or a line of the transcript.
+function seek(seconds) {
+  const player = $("item-body").querySelector("[data-player]");
+  if (!player) return;
+  player.currentTime = seconds;
+  player.play().catch((error) => say(error.message));
+  player.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
+}
+
 document.addEventListener("click", (press) => {
   const button = press.target.closest("button");
   if (!button) return;
   const node = button.closest("[data-item]");
-  if (button.dataset.act) {
+  if (button.dataset.seek !== undefined) seek(Number(button.dataset.seek));
+  else if (button.dataset.act) {
     if (button.closest("dialog")) $("item").close();
     enqueue(node, button.dataset.act);
   } else if ("open" in button.dataset) openItem(node.dataset.item);
