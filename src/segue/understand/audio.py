@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-import wave
 import zipfile
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from segue.core.errors import BadPackage, UnreadableMedia
+from segue.core.errors import BadPackage
 from segue.core.types import Floats
 from segue.datasets.fetch import get
 from segue.understand.align import unit
 from segue.understand.runtime import converted, session
+from segue.understand.sound.recording import RATE_HZ as RATE_HZ
+from segue.understand.sound.recording import Recording
 
-RATE_HZ = 16_000
 WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms every 10 ms
 FRAMES, MELS = 96, 64  # a patch is 0.96 s
 PATCH = WINDOW + (FRAMES - 1) * HOP  # samples
@@ -66,9 +66,7 @@ class YamNet:
         """(n, 521) float32: the mean over patches of each class's probability, in [0, 1]."""
         out = np.zeros((len(clips), len(self.labels)), dtype=np.float32)
         for row, clip in enumerate(clips):
-            logits = self._hear(clip)[1]
-            # Unrounded scores reach -140, where exp overflows; e-30 is nothing to a float16.
-            out[row] = (1.0 / (1.0 + np.exp(-np.clip(logits, -30.0, 30.0)))).mean(axis=0)
+            out[row] = probabilities(self._hear(clip)[1]).mean(axis=0)
         return out
 
     @property
@@ -85,35 +83,44 @@ class YamNet:
         meta = self._session.get_modelmeta().custom_metadata_map
         return float(meta["scale"]), float(meta["zero_point"])
 
-    def _hear(self, clip: Path | Floats) -> tuple[Floats, Floats]:
-        """(n_patches, 1024) embeddings and (n_patches, 521) logits."""
-        wave_form = read_wav(clip) if isinstance(clip, Path) else clip
+    def hear(self, patches: Floats) -> tuple[Floats, Floats]:
+        """(n, 1024) embeddings and (n, 521) logits of patches, (n, PATCH) samples."""
         scale, zero = self._quantum
-        embeddings, logits = [], []
-        starts = patch_starts(len(wave_form), self._max_patches)
-        for at in range(0, len(starts), BATCH):
-            mels = log_mel(wave_form, starts[at : at + BATCH])
+        embeddings = np.zeros((len(patches), self.dim), dtype=np.float32)
+        logits = np.zeros((len(patches), len(self.labels)), dtype=np.float32)
+        for at in range(0, len(patches), BATCH):
+            mels = mel_patches(patches[at : at + BATCH])
             levels = np.clip(np.round(mels / scale + zero), 0, 255).astype(np.uint8)
-            for level in levels:  # the model takes one patch at a time
-                e, s = self._session.run([EMBEDDING, SCORES], {"audio": level[None, None]})
-                embeddings.append(e[0])
-                logits.append(s[0])
-        return np.stack(embeddings), np.stack(logits)
+            for row, level in enumerate(levels, at):  # the model takes one patch at a time
+                found = self._session.run([EMBEDDING, SCORES], {"audio": level[None, None]})
+                embeddings[row], logits[row] = found[0][0], found[1][0]
+        return embeddings, logits
+
+    def _hear(self, clip: Path | Floats) -> tuple[Floats, Floats]:
+        """The same for patches spread over a clip; of a file, only those are read."""
+        if isinstance(clip, Path):
+            with Recording(clip) as recording:
+                starts = patch_starts(len(recording), self._max_patches)
+                return self.hear(np.stack([padded(recording.read(at, PATCH)) for at in starts]))
+        starts = patch_starts(len(clip), self._max_patches)
+        return self.hear(np.stack([padded(clip[at : at + PATCH]) for at in starts]))
+
+
+def probabilities(logits: Floats) -> Floats:
+    """Of each class on its own, in [0, 1]."""
+    # Unrounded scores reach -140, where exp overflows; e-30 is nothing to a float16.
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -30.0, 30.0))), dtype=np.float32)
 
 
 def read_wav(path: Path) -> Floats:
-    """(n_samples,) float32 in [-1, 1] of a 16 kHz mono 16 bit wav file."""
-    try:
-        with wave.open(str(path), "rb") as file:
-            form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
-            if form != (RATE_HZ, 1, 2):
-                raise UnreadableMedia(path.name, f"expected 16 kHz mono 16 bit, got {form}")
-            data = file.readframes(file.getnframes())
-    except (OSError, EOFError, wave.Error) as error:
-        raise UnreadableMedia(path.name, f"not a readable wav file: {error}") from error
-    usable = data[: len(data) // 2 * 2]
-    levels = np.frombuffer(usable, dtype="<i2")
-    return np.asarray(levels / 32768.0, dtype=np.float32)
+    """(n_samples,) float32 in [-1, 1] of a whole 16 kHz mono 16 bit wav file."""
+    with Recording(path) as recording:
+        return recording.read(0, len(recording))
+
+
+def padded(samples: Floats, size: int = PATCH) -> Floats:
+    """(size,) with zeros after the end of the sound."""
+    return np.pad(samples, (0, size - len(samples)))
 
 
 def patch_starts(samples: int, most: int) -> list[int]:
@@ -143,8 +150,11 @@ HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.fl
 
 def log_mel(wave_form: Floats, starts: Sequence[int]) -> Floats:
     """(n, 96, 64) float32: log mel spectrum of the patches at ``starts``; padded at the end."""
-    padded = np.pad(wave_form, (0, max(0, max(starts) + PATCH - len(wave_form))))
-    patches = np.stack([padded[at : at + PATCH] for at in starts])
+    return mel_patches(np.stack([padded(wave_form[at : at + PATCH]) for at in starts]))
+
+
+def mel_patches(patches: Floats) -> Floats:
+    """(n, 96, 64) float32: log mel spectrum of (n, PATCH) samples."""
     frames = np.lib.stride_tricks.sliding_window_view(patches, WINDOW, axis=1)[:, ::HOP]
     spectrum = np.abs(np.fft.rfft(frames * HANN, FFT)).astype(np.float32)
     return np.asarray(np.log(spectrum @ MEL_MATRIX + LOG_OFFSET), dtype=np.float32)

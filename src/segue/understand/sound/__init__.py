@@ -1,0 +1,1 @@
+"""What there is to hear: speech or music over time, what music it is, fingerprints, CLAP."""
