@@ -50,3 +50,30 @@ def test_an_unknown_setting_is_refused_with_the_nearest_known_one(workspace):
 def test_without_events_training_says_what_to_do(workspace):
     with pytest.raises(NotFound, match="segue import events"):
         assembly.load_training(workspace)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("understand = 3", "write \\[understand\\] on a line of its own"),
+        ("[understand]\nspech = 'none'", "did you mean 'speech'"),
+        ("[understand]\nspeech = true", "speech must be text in quotes, got True"),
+        ("[understand]\nskip = 'ocr'", "skip must be a list of texts"),
+        ("[understand]\nchinese = 'both'", "chinese must be one of simplified"),
+        ("[llm]\ntimeout_s = 'long'", "timeout_s must be a number"),
+        ("[llm]\nlocal = 1", "local must be true or false"),
+    ],
+)
+def test_a_wrong_value_names_its_section_and_what_it_must_be(workspace, text, told):
+    (workspace.root / SETTINGS_FILE).write_text(text)
+    with pytest.raises(BadSettings, match=told):
+        assembly.read_settings(workspace)
+
+
+def test_sections_are_read(workspace):
+    (workspace.root / SETTINGS_FILE).write_text(
+        "seed = 1\n[understand]\nspeech = 'none'\nskip = ['ocr']\n[llm]\ntimeout_s = 5\n"
+    )
+    read = assembly.read_settings(workspace)
+    assert (read.seed, read.understand.speech, read.understand.skip) == (1, "none", ("ocr",))
+    assert read.llm.timeout_s == 5.0

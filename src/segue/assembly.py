@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
-import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from segue.core.errors import BadSettings, NotFound
-from segue.core.types import Catalogue, Training, Vectors
+from segue import config
+from segue.config import Settings
+from segue.core.errors import NotFound
+from segue.core.types import Catalogue, Item, Training, Vectors
 from segue.store import catalogue, events
-from segue.store.workspace import SETTINGS_FILE, Workspace
+from segue.store.catalogue import StoredCatalogue
+from segue.store.workspace import Workspace
 
 if TYPE_CHECKING:
     from segue.core.protocols import Encoder, Watcher
@@ -28,42 +28,9 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-TRACKS = ("none", "tensorboard", "wandb", "both")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Every key of ``segue.toml``, with its default."""
-
-    seed: int = 0
-    history_limit: int = 1000  # newest events of a person that a request reads
-    track: str = "none"  # curves of trained nets: none, tensorboard, wandb (offline) or both
-
-    def __post_init__(self) -> None:
-        if self.history_limit < 1:
-            raise BadSettings(f"history_limit must be >= 1, got {self.history_limit}")
-        if self.track not in TRACKS:
-            raise BadSettings(f"track must be one of {', '.join(TRACKS)}, got {self.track!r}")
-
-
 def read_settings(workspace: Workspace) -> Settings:
     """The settings of a workspace; an unknown key is refused with the nearest known one."""
-    path = workspace.root / SETTINGS_FILE
-    try:
-        given: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadSettings(f"{SETTINGS_FILE}: {error}") from error
-    known = {field.name: field.type for field in fields(Settings)}
-    for key, value in given.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-            raise BadSettings(f"{SETTINGS_FILE}: unknown key {key!r}{hint}")
-        wanted = str if known[key] == "str" else int
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            kind = "text in quotes" if wanted is str else "a whole number"
-            raise BadSettings(f"{SETTINGS_FILE}: {key} must be {kind}, got {value!r}")
-    return Settings(**given)
+    return config.read_settings(workspace.root)
 
 
 def load_content(workspace: Workspace, nums: np.ndarray[Any, Any]) -> Vectors | None:
@@ -253,6 +220,22 @@ def open_search(
         return [(int(row), float(cosine)) for row, cosine in zip(rows, cosines, strict=True)]
 
     return find
+
+
+def nearest(
+    workspace: Workspace, stored: StoredCatalogue, item_id: str, k: int
+) -> list[tuple[Item, float]]:
+    """Items whose content is most like one item's, with the cosine, best first; across kinds."""
+    content = load_content(workspace, stored.nums)
+    row = stored.catalogue.row(item_id)
+    if content is None or row < 0 or not content.present[row]:
+        return []
+    cosines = np.where(content.present, content.values @ content.values[row], -np.inf)
+    cosines[row] = -np.inf
+    best = np.argsort(-cosines, kind="stable")[:k]
+    return [
+        (stored.catalogue.items[at], float(cosines[at])) for at in best if np.isfinite(cosines[at])
+    ]
 
 
 def open_scene_search(

@@ -1,0 +1,114 @@
+"""The settings of a workspace: ``segue.toml`` read once, at the edge, into dataclasses."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from segue.core.errors import BadSettings
+
+SETTINGS_FILE = "segue.toml"
+TRACKS = ("none", "tensorboard", "wandb", "both")
+CHINESE = ("simplified", "traditional", "as heard")
+NONE = "none"
+KINDS: dict[Any, str] = {
+    str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false",
+    tuple: "a list of texts",
+}  # fmt: skip
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """``[understand]``: which models look at items. ``"none"`` leaves a kind of matter out."""
+
+    text: str = "use-multilingual"  # an encoder, see: segue encoders
+    pictures: str = "efficientnet-lite2"
+    sound: str = "yamnet"
+    speech: str = "whisper-base"  # or a folder or Hub id of a CTranslate2 model
+    language: str = ""  # of the speech; found out when empty
+    chinese: str = "simplified"
+    skip: tuple[str, ...] = ()  # steps to leave out, by name
+    only: tuple[str, ...] = ()  # when given: these steps alone
+
+    def __post_init__(self) -> None:
+        if self.chinese not in CHINESE:
+            raise BadSettings(
+                f"[understand] chinese must be one of {', '.join(CHINESE)}, got {self.chinese!r}"
+            )
+
+
+@dataclass(frozen=True)
+class LargeModel:
+    """``[llm]``: an OpenAI-compatible endpoint, or a local model; nothing is asked without."""
+
+    url: str = ""  # http://127.0.0.1:8080/v1
+    model: str = ""
+    key_env: str = ""  # the name of an environment variable that holds the key
+    local: bool = False  # the small model of `segue data get`, in this process
+    timeout_s: float = 60.0
+    summary: bool = True
+    tags: bool = True
+    reasons: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every key of ``segue.toml``, with its default."""
+
+    seed: int = 0
+    history_limit: int = 1000  # newest events of a person that a request reads
+    track: str = NONE  # curves of trained nets: none, tensorboard, wandb (offline) or both
+    understand: Understanding = field(default_factory=Understanding)
+    llm: LargeModel = field(default_factory=LargeModel)
+
+    def __post_init__(self) -> None:
+        if self.history_limit < 1:
+            raise BadSettings(f"history_limit must be >= 1, got {self.history_limit}")
+        if self.track not in TRACKS:
+            raise BadSettings(f"track must be one of {', '.join(TRACKS)}, got {self.track!r}")
+
+
+def read_settings(root: Path) -> Settings:
+    """The settings of the workspace in a folder; an unknown key is refused with the nearest."""
+    try:
+        given: dict[str, Any] = tomllib.loads((root / SETTINGS_FILE).read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{SETTINGS_FILE}: {error}") from error
+    return _section(Settings, given, SETTINGS_FILE)
+
+
+def _section(made: type[S], given: dict[str, Any], where: str) -> S:
+    """A dataclass from a TOML table whose keys are its fields."""
+    hints = get_type_hints(made)
+    known = {f.name: hints[f.name] for f in fields(made)}  # type: ignore[arg-type]
+    values = {}
+    for key, value in given.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise BadSettings(f"{where}: unknown key {key!r}; {hint}")
+        values[key] = _value(known[key], value, key, where)
+    return made(**values)
+
+
+def _value(wanted: Any, value: Any, key: str, where: str) -> Any:
+    if is_dataclass(wanted):
+        if not isinstance(value, dict):
+            raise BadSettings(f"{where}: {key} is a section; write [{key}] on a line of its own")
+        assert isinstance(wanted, type)
+        return _section(wanted, value, f"{where}: [{key}]")
+    plain = getattr(wanted, "__origin__", wanted)
+    if plain is tuple:
+        fits = isinstance(value, list) and all(isinstance(part, str) for part in value)
+        value = tuple(value) if fits else value
+    elif plain is float and isinstance(value, int) and not isinstance(value, bool):
+        fits, value = True, float(value)
+    else:
+        fits = isinstance(value, plain) and (plain is bool or not isinstance(value, bool))
+    if not fits:
+        raise BadSettings(f"{where}: {key} must be {KINDS[plain]}, got {value!r}")
+    return value
