@@ -50,7 +50,7 @@ def trained(folder: Path) -> Any:
     (folder / "segue.toml").write_text('track = "tensorboard"\n')
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tuning, "MAX_TRIALS", 2)
-        return run("train", "--budget", "20s", "--with", "als", "--workspace", folder)
+        return run("train", "--budget", "10m", "--with", "als", "--workspace", folder)
 
 
 def test_a_budget_tunes_and_the_report_shows_before_and_after(trained: Any, folder: Path) -> None:
