@@ -30,9 +30,12 @@ from segue.understand.align import LabelSpace, best_labels, unit
 from segue.understand.annotate import Classifier, Labelling, put_labels
 from segue.understand.audio import YamNet
 from segue.understand.cache import CachedTexts, EncodingCache, text_hash
+from segue.understand.findings import Step
 from segue.understand.fuse import FuseWeights, fuse
 from segue.understand.image import EfficientNetLite2
+from segue.understand.scene_vectors import SceneEncoder, encode_scenes
 from segue.understand.sources import Clip, ItemSource, item_sources
+from segue.understand.steps import Run, Steps, here
 from segue.understand.text import UseMultilingual
 
 Progress = Callable[[str, int, int], None]
@@ -53,9 +56,26 @@ class Encoders:
 
 
 @dataclass(frozen=True)
+class StepPlan:
+    """The steps beside the encoders, in the order in which they pay.
+
+    ``words`` read what ``dear`` steps find (a transcript), but tell something without it too: they
+    run after the cheap pass, and again for the items about which the dear one found something.
+    """
+
+    cheap: tuple[Step, ...] = ()
+    words: tuple[Step, ...] = ()
+    dear: tuple[Step, ...] = ()
+
+
+NO_STEPS = StepPlan()
+
+
+@dataclass(frozen=True)
 class UnderstandReport:
     """Items that got a new vector, by modality; clips that went through a model or were in the
-    cache; seconds by step; what was left out, and why."""
+    cache; seconds by step; what was left out, and why. ``steps``: items by step; ``failed``: why,
+    by step and how many items; ``left``: items whose dear steps the time did not reach."""
 
     texts: int = 0
     pictures: int = 0
@@ -65,6 +85,10 @@ class UnderstandReport:
     reused: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    scenes: int = 0
+    steps: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+    left: int = 0
 
     def __str__(self) -> str:
         times = ", ".join(f"{name} {s:.1f} s" for name, s in self.seconds.items())
@@ -73,47 +97,74 @@ class UnderstandReport:
             f"{self.contents} content vectors; {self.encoded} clips encoded, {self.reused} from "
             f"the cache ({times})"
         )
-        return "; ".join((said, *self.skipped))
+        if self.scenes:
+            said += f"; scenes of {self.scenes} items"
+        ran = ", ".join(f"{name} {n}" for name, n in self.steps.items() if n)
+        parts = [said, f"steps: {ran}" if ran else "", *self.skipped]
+        parts += [f"{name} failed for {n} items: segue failures" for name, n in self.failed.items()]
+        if self.left:
+            parts.append(f"time is up: {self.left} items left for the next run")
+        return "; ".join(part for part in parts if part)
 
 
 def understand(
-    workspace: Workspace, *, progress: Progress | None = None, encoders: Encoders | None = None
+    workspace: Workspace,
+    *,
+    progress: Progress | None = None,
+    encoders: Encoders | None = None,
+    steps: StepPlan = NO_STEPS,
+    run: Run = here,
+    budget_s: float | None = None,
 ) -> UnderstandReport:
-    """Bring vectors and labels of all items up to date, then write a snapshot of the content.
+    """Bring vectors, labels and findings of all items up to date, then write a snapshot.
 
-    Idempotent: an item whose matter and models are the same as before is not touched. Each batch
-    is one transaction, so a killed run loses at most the batch it was in.
+    First the cheap pass over everything, so that all can be searched and recommended; then the dear
+    steps, no new one of which begins once ``budget_s`` seconds are used up. ``run`` is where steps
+    run: here, on all cores or on a cluster. Idempotent: an item whose matter and models are the
+    same as before is not touched. Each batch is one transaction, so a killed run loses at most the
+    batch it was in.
     """
     used = Encoders() if encoders is None else encoders
+    ends = None if budget_s is None else time.monotonic() + budget_s
     # Small matrices: BLAS threads that wait for each other made text six times slower and sound
     # three times on a busy machine.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _Run(workspace, used, progress).run()
+        whole = _Run(workspace, used, progress, steps, run)
+        return whole.run(lambda: ends is None or time.monotonic() < ends)
 
 
 class _Run:
-    def __init__(self, workspace: Workspace, encoders: Encoders, progress: Progress | None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        encoders: Encoders,
+        progress: Progress | None,
+        plan: StepPlan,
+        where: Run,
+    ) -> None:
         self.workspace = workspace
         self.engine = workspace.engine
         self.encoders = encoders
         self.progress = progress
+        self.plan = plan
         self.cache = EncodingCache(self.engine)
         self.texts = CachedTexts(encoders.text, self.cache)
-        self.counts = dict.fromkeys((*MODALITIES, "content"), 0)
+        self.steps = Steps(self.engine, where)
+        self.counts = dict.fromkeys((*MODALITIES, "content", "scenes"), 0)
+        self.ran: dict[str, int] = {}
+        self.failed: dict[str, int] = {}
+        self.left = 0
+        self.seconds: dict[str, float] = {}
         self.skipped: list[str] = []
 
-    def run(self) -> UnderstandReport:
-        items = item_sources(self.engine, self.workspace.derived)
-        seconds = {}
-        for name, step in (
-            ("text", self.encode_texts),
-            ("picture", lambda all_: self.encode_clips(all_, self.encoders.picture)),
-            ("sound", lambda all_: self.encode_clips(all_, self.encoders.sound)),
-            ("content", self.fuse_all),
-        ):
-            start = time.perf_counter()
-            step(items)
-            seconds[name] = round(time.perf_counter() - start, 2)
+    def run(self, in_time: Callable[[], bool]) -> UnderstandReport:
+        self.cheap_pass((*self.plan.cheap, *self.plan.words))
+        begun = sum(self.ran.values())
+        items = self.items()
+        for step in self.plan.dear:
+            self.step(step, items, in_time)
+        if sum(self.ran.values()) > begun:
+            self.cheap_pass(self.plan.words)
         snapshot(self.workspace, "content")
         return UnderstandReport(
             texts=self.counts["text"],
@@ -122,9 +173,57 @@ class _Run:
             contents=self.counts["content"],
             encoded=self.cache.encoded,
             reused=self.cache.reused,
-            seconds=seconds,
-            skipped=tuple(self.skipped),
+            seconds={name: round(s, 2) for name, s in self.seconds.items()},
+            skipped=tuple(dict.fromkeys(self.skipped)),
+            scenes=self.counts["scenes"],
+            steps=self.ran,
+            failed=self.failed,
+            left=self.left,
         )
+
+    def items(self) -> list[ItemSource]:
+        return item_sources(self.engine, self.workspace.derived)
+
+    def cheap_pass(self, steps: Sequence[Step]) -> None:
+        """Everything that is quick, up to date with what is known now."""
+        items = self.items()
+        for step in steps:
+            self.step(step, items, lambda: True)
+        encoding: tuple[tuple[str, Callable[[Sequence[ItemSource]], None]], ...] = (
+            ("text", self.encode_texts),
+            ("picture", lambda all_: self.encode_clips(all_, self.encoders.picture)),
+            ("sound", lambda all_: self.encode_clips(all_, self.encoders.sound)),
+            ("scenes", self.encode_scenes),
+            ("content", self.fuse_all),
+        )
+        items = self.items()
+        for name, work in encoding:
+            began = time.perf_counter()
+            work(items)
+            self._took(name, began)
+
+    def _took(self, name: str, began: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    def step(self, step: Step, items: Sequence[ItemSource], in_time: Callable[[], bool]) -> None:
+        began = time.perf_counter()
+        ran = self.steps.run(step, items, self.progress, in_time)
+        self._took(step.name, began)
+        self.ran[step.name] = self.ran.get(step.name, 0) + ran.done
+        if ran.failed:
+            self.failed[step.name] = self.failed.get(step.name, 0) + len(ran.failed)
+        self.left = max(self.left, ran.left)
+        self.skipped += [f"{step.name}: {said} ({n} items)" for said, n in ran.said.items()]
+
+    def encode_scenes(self, items: Sequence[ItemSource]) -> None:
+        encoder = SceneEncoder(
+            self.texts, self.cache, self.encoders.weights, self.encoders.picture,
+            self.encoders.sound,
+        )  # fmt: skip
+        try:
+            self.counts["scenes"] += encode_scenes(self.engine, encoder, items, self.progress)
+        except Unavailable as error:
+            self.skipped.append(f"scenes left out: {error}")
 
     def batches(self, step: str, todo: Sequence[T]) -> Iterator[Sequence[T]]:
         """Batches of ``todo``; reports and counts each when it is done."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import wave
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import sqlalchemy as sa
@@ -38,8 +39,9 @@ class SceneEncoder:
     picture: Classifier | None = None
     sound: Classifier | None = None
 
-    def __post_init__(self) -> None:
-        self._spaces = {
+    @cached_property
+    def _spaces(self) -> dict[str, LabelSpace]:
+        return {
             c.kind: LabelSpace(c.labels, self.texts, c.glosses)
             for c in (self.picture, self.sound)
             if c is not None
