@@ -50,7 +50,8 @@ class InProcess:
 
 
 def _tried_here(task: Callable[[T], R], job: Job[T], tries: int) -> Outcome[R]:
-    reasons, total_s = [], 0.0
+    reasons: list[str] = []
+    total_s = 0.0
     for _ in range(tries):
         value, reason, final, seconds = attempt(task, job.matter)
         total_s += seconds
