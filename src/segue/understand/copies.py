@@ -54,8 +54,8 @@ class CopyRule:
     """When two items are proposed, and how much is tried to find them."""
 
     min_score: float = 0.5
-    most_bits: int = 12  # of 64 that two hashes of one picture may differ in
-    near_bits: int = 6  # up to here nothing is taken off
+    most_bits: int = 14  # of 64 that two hashes of one picture may differ in
+    near_bits: int = 8  # up to here nothing is taken off
     tables: int = 12
     key_bits: int = 16
     most_in_bucket: int = 64  # fuller ones are pictures or titles that tell nothing

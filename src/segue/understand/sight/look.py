@@ -16,6 +16,7 @@ from segue.understand.sight.frames import frames, frames_hash, opened
 from segue.understand.sources import ItemSource
 
 SIDE_PX = 128
+PALETTE_PX = 64
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 # The eleven basic colour terms (Berlin and Kay 1969) with the CSS colours that belong to each.
 # Each term has light and dark members, so that nearest-of-all follows the term's real extent.
@@ -49,15 +50,16 @@ class Appearance:
 
 def appearance(picture: Image.Image, colours: int = 6) -> Appearance:
     """Measured on the picture reduced to ``SIDE_PX``, sharpness at twice that."""
-    small = _reduced(picture, SIDE_PX)
+    fine = _reduced(picture, 2 * SIDE_PX)
+    small = _reduced(fine, SIDE_PX)
     pixels = np.asarray(small, dtype=np.float32)
     lightness = lab(pixels)[..., 0] / 100
     return Appearance(
-        palette=palette(small, colours),
+        palette=palette(_reduced(small, PALETTE_PX), colours),
         brightness=float(lightness.mean()),
         contrast=float(lightness.std()),
         colourfulness=colourfulness(pixels),
-        sharpness=sharpness(_reduced(picture, 2 * SIDE_PX)),
+        sharpness=sharpness(fine),
     )
 
 
@@ -69,7 +71,7 @@ def _reduced(picture: Image.Image, side_px: int) -> Image.Image:
 
 def palette(picture: Image.Image, colours: int) -> tuple[tuple[str, str, float], ...]:
     """Main colours by median cut, each with the nearest basic colour term in CIELAB."""
-    reduced = picture.quantize(colours, Image.Quantize.MEDIANCUT, kmeans=1)
+    reduced = picture.quantize(colours, Image.Quantize.MEDIANCUT)
     values = np.array(reduced.getpalette(), dtype=np.uint8).reshape(-1, 3)
     counts = np.bincount(np.asarray(reduced).ravel(), minlength=len(values))
     found = []

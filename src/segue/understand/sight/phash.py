@@ -18,6 +18,7 @@ from segue.understand.sources import ItemSource
 BITS = 64
 SIDE_PX = 32  # of the reduced picture; its 8 x 8 lowest frequencies are hashed
 BORDER_LEVEL = 20.0  # of 255: darker rows at an edge are a letterbox
+BORDER_SHARE = 0.02  # of a row, that noise may make lighter
 MOST_BORDER = 0.3  # of a side, that may be cut off at each edge
 LEAST_DEVIATION = 6.0  # of 255: flatter pictures (fades, blanks) hash to noise and are left out
 LAYOUT = np.dtype([("time_ms", "<u4"), ("hash", "<u8")])
@@ -53,7 +54,7 @@ def without_border(levels: Floats) -> Floats:
     """(h, w) without a letterbox: dark rows and columns at the edges."""
     kept = levels
     for axis in (0, 1):
-        dark = np.percentile(kept, 98, axis=1 - axis) < BORDER_LEVEL
+        dark = (kept >= BORDER_LEVEL).mean(axis=1 - axis) < BORDER_SHARE
         most = int(MOST_BORDER * len(dark))
         low = _run_of(dark[:most])
         high = len(dark) - _run_of(dark[::-1][:most])
