@@ -1,0 +1,1 @@
+"""Encoders by name: local packages, any model of a hub or folder, and servers."""
