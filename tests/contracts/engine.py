@@ -48,6 +48,17 @@ def tries_of(folder: Path, n: int) -> int:
     return len((folder / str(n)).read_text().split())
 
 
+def in_hand(folder: Path) -> dict[int, int]:
+    """Jobs of :class:`tasks.Slow` that are begun and not done: process by number."""
+    begun = [path for path in folder.iterdir() if path.name.isdigit()]
+    pids = {path: path.read_text().split() for path in begun}
+    return {
+        int(path.name): int(found[-1])
+        for path, found in pids.items()
+        if found and not (folder / f"{path.name} done").exists()
+    }
+
+
 class EngineContract:
     """Inherit, and give the fixture ``engine``: started, of one or two workers."""
 

@@ -81,7 +81,7 @@ def worse_and_worse(name: str) -> None:
 
 @dataclass(frozen=True)
 class Slow:
-    """Takes a while, and notes in a file by whom it was done: one line a try."""
+    """Takes a while; notes in a file by whom it was begun, one line a try, and then its end."""
 
     folder: str
     seconds: float
@@ -90,6 +90,7 @@ class Slow:
         with (Path(self.folder) / str(n)).open("a") as file:
             file.write(f"{os.getpid()}\n")
         time.sleep(self.seconds)
+        (Path(self.folder) / f"{n} done").touch()
         return n
 
 
@@ -170,3 +171,7 @@ def crash_or_wait(seconds: float) -> float:
         os._exit(3)
     time.sleep(seconds)
     return seconds
+
+
+def other_version() -> str:
+    return "99.0"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,9 +15,10 @@ import psutil
 import pytest
 
 import segue
-from contracts.engine import ApartContract, alive, numbered, tries_of, wait_until
+from contracts.engine import ApartContract, alive, in_hand, numbered, tries_of, wait_until
 from engine import tasks
 from segue.core.errors import BadInput, SegueError
+from segue.engine import dask
 from segue.engine.dask import Dask
 from segue.engine.engine import EngineLost, Job
 
@@ -112,6 +112,31 @@ def test_its_processes_end_with_it(tmp_path):
     assert not any(alive(pid) for pid in pids)
 
 
+def test_leaving_in_the_middle_ends_what_is_in_hand(tmp_path):
+    names = [tmp_path / "0", tmp_path / "1"]
+    with Dask(n=1) as engine:
+        outcomes = engine.run(tasks.sleep_after_first, [Job(n.name, str(n)) for n in names])
+        assert next(outcomes).key == "0"
+        wait_until(lambda: names[1].exists() and names[1].read_text() != "")
+        pid = int(names[1].read_text())
+    wait_until(lambda: not alive(pid))
+    with pytest.raises(EngineLost, match="the Dask scheduler of this process is gone"):
+        next(outcomes)
+
+
+def test_a_job_that_begins_when_its_run_is_stopped_does_not_stay(monkeypatch, tmp_path):
+    """It may be on its way to a worker, or wait for its child, when the caller closes."""
+    with Dask(n=1) as engine:
+        outcomes = engine.run(tasks.sleep_after_first, [Job(n, str(tmp_path / n)) for n in "01"])
+        assert next(outcomes).key == "0"
+        wait_until(lambda: len(dask._BUSY) == 1)
+        with monkeypatch.context() as blind:
+            blind.setattr(dask, "_BUSY", {})  # where it would be found
+            outcomes.close()
+        wait_until(lambda: len(dask._BUSY) == 0, 5)
+        assert [one.value for one in engine.run(tasks.square, numbered(1))] == [0]
+
+
 def test_work_before_it_is_connected_is_refused():
     with pytest.raises(SegueError, match="not connected; write: with Dask"):
         Dask().run(tasks.square, numbered(1))
@@ -129,37 +154,51 @@ def test_where_no_scheduler_answers_it_says_so_soon():
     assert time.monotonic() - began < 20
 
 
-def kill_one(running: Cluster, folder: Path, finished: set[int]) -> int:
-    """Kill the Dask worker of a job that has begun; returns the job's number."""
+def test_a_worker_of_another_version_is_refused(monkeypatch):
+    monkeypatch.setattr(dask, "version", tasks.other_version)
+    words = rf"inproc://\S+ has segue 99\.0, this is {segue.__version__}; install the same"
+    with pytest.raises(EngineLost, match=words), Dask(n=1):
+        pass
 
-    def in_hand() -> list[Path]:
-        begun = (path for path in folder.iterdir() if int(path.name) not in finished)
-        return [path for path in begun if path.read_text()]
 
-    wait_until(lambda: len(in_hand()) > 0)
-    chosen = in_hand()[0]
-    hand = psutil.Process(int(chosen.read_text().split()[0]))
-    victim = hand.parent().pid
-    assert victim in {worker.pid for worker in running.workers}
-    os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: not alive(hand.pid))  # it does not go on without its worker
-    return int(chosen.name)
+def test_when_all_workers_are_gone_it_does_not_wait_for_ever():
+    with Dask(n=1, patience_s=1.0) as engine:
+        outcomes = engine.run(tasks.square, numbered(100))
+        assert next(outcomes).reason == ""
+        engine._cluster.scale(0)
+        with pytest.raises(EngineLost, match=r"no Dask worker is left for 1 s; what is finished"):
+            list(outcomes)
+
+
+def kill_worker(worker: subprocess.Popen[bytes], folder: Path) -> int:
+    """Kill a Dask worker in the middle of a job; returns the job's number."""
+
+    def of_worker() -> list[tuple[int, int]]:
+        hands = in_hand(folder).items()
+        return [(n, pid) for n, pid in hands if psutil.Process(pid).ppid() == worker.pid]
+
+    wait_until(lambda: len(of_worker()) > 0)
+    ((number, pid),) = of_worker()
+    worker.kill()
+    wait_until(lambda: not alive(pid))  # it does not go on without its worker
+    return number
 
 
 def test_a_killed_worker_repeats_its_own_job_and_a_killed_scheduler_is_said(tmp_path):
+    """One of the workers has a nanny, and so may have no children of multiprocessing."""
     notes = tmp_path / "notes"
     notes.mkdir()
     with (
-        cluster(tmp_path, ("--no-nanny",), ("--no-nanny",)) as running,
+        cluster(tmp_path, ("--no-nanny",), ("--nanny",)) as running,
         Dask(running.address) as engine,
     ):
-        wait_until(lambda: engine.n_workers == 2, 30)
-        outcomes = engine.run(tasks.Slow(str(notes), 0.4), numbered(10))
+        wait_until(lambda: engine.n_workers == 2, 60)
+        outcomes = engine.run(tasks.Slow(str(notes), 0.7), numbered(8))
         found = [next(outcomes) for _ in range(3)]
-        repeated = kill_one(running, notes, {one.value for one in found})
+        repeated = kill_worker(running.workers[0], notes)
         found += outcomes
-        assert sorted(one.value for one in found) == list(range(10))
-        assert [n for n in range(10) if tries_of(notes, n) > 1] == [repeated]
+        assert sorted(one.value for one in found) == list(range(8))
+        assert [n for n in range(8) if tries_of(notes, n) > 1] == [repeated]
         assert len({one.worker for one in found}) == 2
 
         outcomes = engine.run(tasks.Slow(str(notes), 0.2), [Job(str(n), n) for n in range(20, 40)])
@@ -170,32 +209,3 @@ def test_a_killed_worker_repeats_its_own_job_and_a_killed_scheduler_is_said(tmp_
             kept.extend(one.value for one in outcomes)
         assert time.monotonic() - began < 10
         assert len(kept) >= 2
-
-
-def test_a_real_worker_with_a_nanny_survives_jobs_that_crash(tmp_path):
-    """A nanny's worker may not have children of multiprocessing; a hand is none."""
-    notes = tmp_path / "notes"
-    notes.mkdir()
-    with cluster(tmp_path, ()) as running, Dask(running.address) as engine:
-        task = tasks.Once(str(notes), "kill", frozenset({1}), fails=9)
-        found = {one.key: one for one in engine.run(task, numbered(4))}
-        reason = "ended the worker with signal 9 (SIGKILL), three times"
-        assert found["item 1"].reason == reason
-        assert [found[f"item {n}"].value for n in (0, 2, 3)] == [0, 2, 3]
-        assert len({one.worker for one in found.values()}) == 1
-
-
-def test_a_worker_of_another_version_is_refused(monkeypatch, tmp_path):
-    with cluster(tmp_path, ("--no-nanny",)) as running:
-        monkeypatch.setattr(segue, "__version__", "99.0")
-        with (
-            pytest.raises(EngineLost, match=r"has segue \d.*this is 99\.0; install the same"),
-            Dask(running.address),
-        ):
-            pass
-        monkeypatch.undo()
-        with Dask(running.address, patience_s=1.0) as engine:
-            assert next(engine.run(tasks.square, numbered(1))).value == 0
-            running.workers[0].kill()
-            with pytest.raises(EngineLost, match="no Dask worker is left for 1 s"):
-                list(engine.run(tasks.square, numbered(2)))

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -39,6 +40,7 @@ KEPT = "what is finished is kept, and the same command goes on from there"
 
 _IDLE: list[Hand] = []  # hands of this Dask worker, one for each of its threads at most
 _BUSY: dict[tuple[str, int], Hand] = {}  # by run, and number in it
+_STOPPED: set[str] = set()  # runs whose jobs, even those that are just about to begin, must end
 
 
 def work(run: str, number: int, task: bytes, matter: bytes, timeout_s: float | None) -> Any:
@@ -49,7 +51,7 @@ def work(run: str, number: int, task: bytes, matter: bytes, timeout_s: float | N
         hand = Hand()
     _BUSY[run, number] = hand
     try:
-        tried = hand.attempt(task, matter, timeout_s)
+        tried = hand.attempt(task, matter, timeout_s, lambda: run in _STOPPED)
     except EngineLost as error:  # no child can be started on that machine
         tried = Tried(None, str(error))
     finally:
@@ -61,6 +63,7 @@ def work(run: str, number: int, task: bytes, matter: bytes, timeout_s: float | N
 
 def stop(run: str) -> None:
     """Runs on the Dask worker: end what is in hand for a run, and the hands that wait."""
+    _STOPPED.add(run)
     for (whose, _), hand in list(_BUSY.items()):
         if whose == run:
             hand.kill()
@@ -122,7 +125,10 @@ class Dask:
 
     @property
     def n_workers(self) -> int:
-        """Threads of all workers that are there now; at least 1."""
+        """Threads of all workers that are there now, at least 1; before it is connected, those
+        that it will start."""
+        if self._client is None:
+            return self._n if self.address is None else 1
         return max(self._count(), 1)
 
     def run(
@@ -233,17 +239,25 @@ class Dask:
                 return one.work.closed(Tried(*fields), tries, worker)
 
     def _check(self) -> None:
-        if self._client.status != "running":
+        if not self._connected():
             where = self.address or "of this process"
             raise EngineLost(f"the Dask scheduler {where} is gone; {KEPT}")
+
+    def _connected(self) -> bool:
+        return self._client is not None and self._client.status == "running"
 
     def _count(self) -> int:
         """Threads of all workers, counted now and then."""
         n, when = self._threads
-        if time.monotonic() - when > COUNT_S or n == 0:
-            info = self._client.scheduler_info(n_workers=-1)
+        if n and time.monotonic() - when < COUNT_S:
+            return n
+        try:
+            info = self._client.scheduler_info(n_workers=-1)  # by default it tells of five
+        except OSError:
+            self._check()
+        else:
             n = sum(worker["nthreads"] for worker in info["workers"].values())
-            self._threads = (n, time.monotonic())
+        self._threads = (n, time.monotonic())
         return n
 
     def _connect(self) -> None:
@@ -286,24 +300,25 @@ class Dask:
 
     def _stop(self, futures: list[Future[Any]]) -> None:
         """Cancel what is given, as far as there is a scheduler to hear it."""
-        if not futures or self._client.status != "running":
+        if not futures or not self._connected():
             return
         try:
             self._client.cancel(futures, force=True)
             self._client.run(stop, self._run, on_error="ignore")
         except Exception:
-            if self._client.status == "running":
+            if self._connected():
                 raise
 
     def _disconnect(self) -> None:
+        with suppress(OSError):  # time-outs are among them; what is left ends with this process
+            if self._connected():
+                self._client.run(stop, self._run, on_error="ignore")
         client, cluster = self._client, self._cluster
         self._client = self._cluster = None
-        if client is not None:
-            if client.status == "running":
-                client.run(stop, "", on_error="ignore")
-            client.close(timeout=CLOSE_S)
-        if cluster is not None:
-            cluster.close(timeout=CLOSE_S)
+        for one in (client, cluster):
+            if one is not None:
+                with suppress(OSError):
+                    one.close(timeout=CLOSE_S)
 
 
 def _be_quiet() -> None:

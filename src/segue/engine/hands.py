@@ -127,10 +127,19 @@ class Hand:
             return self._ended()
         return self._late() if self.left_s <= 0 else None
 
-    def attempt(self, task: bytes, matter: bytes, timeout_s: float | None = None) -> Tried:
-        """Give, and wait until it is finished."""
+    def attempt(
+        self,
+        task: bytes,
+        matter: bytes,
+        timeout_s: float | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Tried:
+        """Give, and wait until it is finished, or until ``stopped`` (asked now and then)."""
         self.give(task, matter, timeout_s)
         while (tried := self.take()) is None:
+            if stopped():
+                self.close()
+                return Tried(None, "stopped", final=True)
             await_any([self])
         return tried
 
