@@ -8,8 +8,10 @@ Every copy goes through ingest as any file would; a pair is right when both come
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import itertools
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -27,6 +29,8 @@ from segue.ingest.limits import MediaLimits
 from segue.ingest.media import Blob
 from segue.understand.copies import DEFAULT_RULE, CopyRule, Fingerprints, propose
 from segue.understand.sight.phash import HashTrack, track
+from segue.understand.sound.fingerprint import SoundPrint
+from segue.understand.sources import Clip, ItemSource
 
 ORIGINAL = "original"
 # One work under two names in the packages: earth.mp4 has been seen elsewhere as well.
@@ -48,7 +52,19 @@ def film(num: int, work: str, how: str, path: Path) -> Made:
         found = examine_stream(Blob(file.fileno()), MediaLimits())
     frames = [a for a in found.assets if a.kind == "keyframe"]
     seen = track([(a.time_s, Image.open(io.BytesIO(a.data))) for a in frames])
-    return Made(work, how, Fingerprints(num, seen.to_bytes(), duration_s=found.duration_s))
+    heard = [heard_in(a.data) for a in found.assets if a.kind == "audio16k"]
+    prints = Fingerprints(num, seen.to_bytes(), *heard[:1], duration_s=found.duration_s)
+    return Made(work, how, prints)
+
+
+def heard_in(wav: bytes) -> bytes:
+    """The sound's fingerprint, by the step that ingest's sound goes through."""
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        file.write(wav)
+        file.flush()
+        clip = Clip(hashlib.sha256(wav).hexdigest(), Path(file.name))
+        (said,) = SoundPrint().run([ItemSource(0, "", (), (clip,))])
+    return said.prints[0].data if said.prints else b""
 
 
 def films(start: int) -> list[Made]:

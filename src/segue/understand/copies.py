@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from segue.core.errors import BadSettings
 from segue.understand.sight.phash import HashTrack
+from segue.understand.sound.fingerprint import Candidates, likeness
 
-Likeness = Callable[[bytes, bytes], tuple[float, float]]  # score in [0, 1], offset in seconds
-SoundKeys = Callable[[bytes], Iterable[int]]
 Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -62,6 +61,8 @@ class CopyRule:
     min_tolerance_s: float = 1.5  # keyframes of one moment may be taken so far apart
     picture_weight: float = 0.95
     sound_weight: float = 0.95
+    chance_sound: float = 0.15  # likeness of sound that other recordings reach too
+    sure_sound: float = 0.4
     text_weight: float = 0.45  # a title alone proposes nothing
     seed: int = 0
 
@@ -82,15 +83,13 @@ DEFAULT_RULE = CopyRule()
 def propose(
     items: Sequence[Fingerprints],
     rule: CopyRule = DEFAULT_RULE,
-    sound: Likeness | None = None,
-    sound_keys: SoundKeys | None = None,
 ) -> list[Pair]:
-    """Pairs that look like one work, best first. ``sound`` compares two sound prints."""
+    """Pairs that look like one work, best first."""
     tracks = [HashTrack.from_bytes(item.picture) for item in items]
     titles = [plain(item.title) for item in items]
     found = []
-    for a, b in candidates(items, tracks, titles, rule, sound_keys):
-        pair = compare(items[a], items[b], tracks[a], tracks[b], rule, sound)
+    for a, b in candidates(items, tracks, titles, rule):
+        pair = compare(items[a], items[b], tracks[a], tracks[b], rule)
         if pair.score >= rule.min_score:
             found.append(pair)
     return sorted(found, key=lambda pair: (-pair.score, pair.first, pair.second))
@@ -101,16 +100,13 @@ def candidates(
     tracks: Sequence[HashTrack],
     titles: Sequence[str],
     rule: CopyRule,
-    sound_keys: SoundKeys | None,
 ) -> list[tuple[int, int]]:
     """Pairs of rows that share a key, each once, in order."""
     pairs = set(_picture_pairs(tracks, rule))
     pairs |= set(_bucket_pairs(((t, row) for row, t in enumerate(titles) if t), rule))
-    if sound_keys is not None:
-        keyed = (
-            (key, row) for row, i in enumerate(items) if i.sound for key in sound_keys(i.sound)
-        )
-        pairs |= set(_bucket_pairs(keyed, rule))
+    row_of = {item.num: row for row, item in enumerate(items)}
+    heard = Candidates().pairs({item.num: item.sound for item in items if item.sound})
+    pairs |= {(min(row_of[a], row_of[b]), max(row_of[a], row_of[b])) for a, b in heard}
     return sorted(pairs)
 
 
@@ -166,20 +162,22 @@ def compare(
     track_a: HashTrack,
     track_b: HashTrack,
     rule: CopyRule = DEFAULT_RULE,
-    sound: Likeness | None = None,
 ) -> Pair:
     """Evidence that two items are one work, and its sum as noisy or: any one strong piece is
     enough, as a dubbed film shares pictures alone and a lyric video sound alone."""
     if a.num > b.num:
-        return compare(b, a, track_b, track_a, rule, sound)
+        return compare(b, a, track_b, track_a, rule)
     evidence = _text_evidence(a, b)
     picture, offset_s = picture_likeness(track_a, track_b, rule)
     if picture > 0:
         evidence["picture"] = picture
-    if sound is not None and a.sound and b.sound:
-        heard, sound_offset_s = sound(a.sound, b.sound)
-        evidence["sound"] = float(np.clip(heard, 0.0, 1.0))
-        offset_s = offset_s if picture >= heard else sound_offset_s
+    if a.sound and b.sound:
+        match = likeness(a.sound, b.sound)
+        span = rule.sure_sound - rule.chance_sound
+        heard = float(np.clip((match.score - rule.chance_sound) / span, 0.0, 1.0))
+        evidence["sound"] = heard
+        # The match says where the second begins on the clock of the first.
+        offset_s = offset_s if picture >= heard else -match.offset_s
     if evidence.keys() & {"picture", "sound"} and np.isfinite(offset_s):
         evidence["offset_s"] = round(float(offset_s), 2)
     return Pair(a.num, b.num, _score(evidence, rule), evidence)
@@ -209,7 +207,8 @@ def picture_likeness(a: HashTrack, b: HashTrack, rule: CopyRule) -> tuple[float,
     """How surely two tracks show the same pictures, in [0, 1], and by how much b is later.
 
     Matching frames vote for their offset; the frames that agree on the best one count, as a share
-    of the frames that overlap at it. One frame may be chance: each further one halves the doubt.
+    of the frames that overlap at it, or of half the shorter track where less than that overlaps.
+    One frame may be chance: each further one halves the doubt.
     """
     if not len(a.hashes) or not len(b.hashes):
         return 0.0, np.nan
@@ -224,37 +223,38 @@ def picture_likeness(a: HashTrack, b: HashTrack, rule: CopyRule) -> tuple[float,
     weight = np.clip(
         (rule.most_bits + 1 - distance[i, j]) / (rule.most_bits + 1 - rule.near_bits), 0.0, 1.0
     )
+    least = (min(len(a.hashes), len(b.hashes)) + 1) // 2
     best, offset_s = 0.0, np.nan
     for centre in np.unique(np.round(offsets, 1)):
         agreed = np.abs(offsets - centre) <= tolerance_s
-        score = _agreement(i[agreed], j[agreed], weight[agreed], *_overlap(a, b, centre))
+        of = max(least, _overlap(a, b, centre))
+        score = _agreement(i[agreed], j[agreed], weight[agreed], of)
         if score > best:
             best, offset_s = score, float(np.median(offsets[agreed]))
     return best, offset_s if np.isfinite(tolerance_s) else np.nan
 
 
 def _agreement(
-    i: Numbers, j: Numbers, weight: np.ndarray[tuple[int], np.dtype[np.float64]], n_a: int, n_b: int
+    i: Numbers, j: Numbers, weight: np.ndarray[tuple[int], np.dtype[np.float64]], of: int
 ) -> float:
-    """Score of matched frames among ``n_a`` and ``n_b`` that overlap."""
-    count = min(len(np.unique(i)), len(np.unique(j)))
+    """Score of matched frames among ``of`` that could have matched."""
     best: dict[int, float] = {}
     for row, value in zip(i.tolist(), weight.tolist(), strict=True):
         best[row] = max(best.get(row, 0.0), value)
-    sum_ = sum(sorted(best.values(), reverse=True)[:count])
-    share = min(1.0, sum_ / max(1, min(n_a, n_b)))
-    return share * (1 - 0.5 ** (sum_ + 1))
+    # Two frames that match the same one are one witness.
+    matched = sum(sorted(best.values(), reverse=True)[: len(np.unique(j))])
+    return min(1.0, matched / of) * (1 - 0.5 ** (matched + 1))
 
 
-def _overlap(a: HashTrack, b: HashTrack, offset_s: float) -> tuple[int, int]:
-    """Frames of each within the other's span of time, once b is moved by the offset."""
+def _overlap(a: HashTrack, b: HashTrack, offset_s: float) -> int:
+    """Frames of the sparser one within the other's span of time, once a is moved by the offset."""
     if not (np.isfinite(a.times_s).all() and np.isfinite(b.times_s).all()):
-        return len(a.hashes), len(b.hashes)
+        return min(len(a.hashes), len(b.hashes))
     slack = max(_spacing_s(a), _spacing_s(b)) / 2
     moved = a.times_s + offset_s
     in_b = (moved >= b.times_s.min() - slack) & (moved <= b.times_s.max() + slack)
     in_a = (b.times_s >= moved.min() - slack) & (b.times_s <= moved.max() + slack)
-    return int(in_b.sum()), int(in_a.sum())
+    return int(min(in_b.sum(), in_a.sum()))
 
 
 def _spacing_s(track: HashTrack) -> float:
