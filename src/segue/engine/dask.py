@@ -103,7 +103,8 @@ class Dask:
             raise BadInput(f"a run needs at least one worker, got {n}")
         self._cluster: Any = None
         self._client: Any = None
-        self._run = ""
+        self._run = ""  # the latest
+        self._running = False
         self._threads = (0, float("-inf"))  # how many, and when they were counted
 
     def __enter__(self) -> Self:
@@ -142,14 +143,14 @@ class Dask:
         sent = packed(task, tries, timeout_s)
         if self._client is None:
             raise SegueError("not connected; write: with Dask(address) as engine")
-        if self._run:
+        if self._running:
             raise SegueError("this engine is at work already; finish or close the first run")
         return self._outcomes(sent, iter(jobs), tries, timeout_s)
 
     def _outcomes(
         self, task: bytes, jobs: Iterator[Job[Any]], tries: int, timeout_s: float | None
     ) -> Iterator[Outcome[Any]]:
-        self._run = uuid.uuid4().hex[:12]
+        self._run, self._running = uuid.uuid4().hex[:12], True
         given: dict[int, _Given] = {}
         again: deque[Open[Any]] = deque()
         ready: list[Outcome[Any]] = []
@@ -178,8 +179,8 @@ class Dask:
             yield from ready
             raise
         finally:
+            self._running = False
             self._stop([one.future for one in given.values()])
-            self._run = ""
 
     def _give(
         self,
@@ -310,6 +311,8 @@ class Dask:
                 raise
 
     def _disconnect(self) -> None:
+        if self.address is None:
+            stop(self._run)  # even if Dask has lost its worker, that was of this process
         with suppress(OSError):  # time-outs are among them; what is left ends with this process
             if self._connected():
                 self._client.run(stop, self._run, on_error="ignore")
