@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from segue import config
 from segue.config import Settings
 from segue.core.errors import NotFound
-from segue.core.types import Catalogue, Item, Training, Vectors
+from segue.core.types import Catalogue, Floats, Item, Training, Vectors
 from segue.store import catalogue, events
 from segue.store.catalogue import StoredCatalogue
 from segue.store.workspace import Workspace
@@ -103,6 +104,7 @@ def train(
             watcher=watcher,
         )
         trained = training.train(data, seed=settings.seed, progress=say, options=options)
+    learn_space(workspace, data, say)
     folder = workspace.models / trained.pipeline.version
     package.save(trained.pipeline, folder, trained.report.headline)
     write_json(trained.report, folder.with_suffix(".report.json"))
@@ -199,6 +201,44 @@ def load_champion(
     return package.load(workspace.models / champion.path, items, content)
 
 
+SPACE_FILE = "space.npz"
+
+
+@dataclass(frozen=True)
+class ContentSpace:
+    """Where content lies for searching, likeness and moments: bent by behaviour where that was
+    proven better, as the content vectors are otherwise."""
+
+    vectors: Vectors
+    texts: Encoder
+    place: Callable[[Floats], Floats]
+
+
+def learn_space(workspace: Workspace, data: Training, say: Say) -> None:
+    """Learn the space of likeness from behaviour; kept only where it is proven better."""
+    from segue.one_space import learn_space as learn
+
+    found = learn(data.content, data.interactions, read_settings(workspace).seed)
+    say(f"one space: {found}")
+    path = workspace.root / SPACE_FILE
+    if found.space is None:
+        path.unlink(missing_ok=True)
+    else:
+        found.space.save(path)
+
+
+def open_space(workspace: Workspace, content: Vectors) -> ContentSpace:
+    """The space of a workspace. One that was learned over other encoders does not fit any more:
+    then the content vectors stand as they are, until the next training."""
+    from segue.understand.space import Space, SpaceTexts
+
+    path = workspace.root / SPACE_FILE
+    space = Space.load(path) if path.is_file() else None
+    if space is None or space.encoder != content.encoder:
+        return ContentSpace(content, text_encoder(), lambda vectors: vectors)
+    return ContentSpace(space.of(content), SpaceTexts(space, text_encoder()), space.place)
+
+
 @functools.cache
 def text_encoder() -> Encoder:
     """The text encoder of this process: one copy of its weights."""
@@ -208,12 +248,12 @@ def text_encoder() -> Encoder:
 
 
 def open_search(
-    items: Catalogue, content: Vectors
+    items: Catalogue, space: ContentSpace
 ) -> Callable[[str, int], list[tuple[int, float]]]:
     """Words to (row, cosine) pairs, best first, in any language of the text encoder."""
     from segue.understand.search import TextSearch
 
-    search = TextSearch(items, content, text_encoder())
+    search = TextSearch(items, space.vectors, space.texts)
 
     def find(words: str, k: int) -> list[tuple[int, float]]:
         rows, cosines = search.search(words, k)
@@ -226,10 +266,11 @@ def nearest(
     workspace: Workspace, stored: StoredCatalogue, item_id: str, k: int
 ) -> list[tuple[Item, float]]:
     """Items whose content is most like one item's, with the cosine, best first; across kinds."""
-    content = load_content(workspace, stored.nums)
+    known = load_content(workspace, stored.nums)
     row = stored.catalogue.row(item_id)
-    if content is None or row < 0 or not content.present[row]:
+    if known is None or row < 0 or not known.present[row]:
         return []
+    content = open_space(workspace, known).vectors
     cosines = np.where(content.present, content.values @ content.values[row], -np.inf)
     cosines[row] = -np.inf
     best = np.argsort(-cosines, kind="stable")[:k]
@@ -239,7 +280,7 @@ def nearest(
 
 
 def open_scene_search(
-    workspace: Workspace,
+    workspace: Workspace, space: ContentSpace
 ) -> Callable[[str, int], list[tuple[SceneRow, float]]] | None:
     """Words to (scene, cosine) pairs, best first; None where no scene has a vector.
 
@@ -251,11 +292,11 @@ def open_scene_search(
     matrix = SceneMatrix.of(load_scenes(workspace.engine))
     if not len(matrix.rows):
         return None
-    encoder = text_encoder()
-    centred = unit(matrix.vectors - matrix.vectors.mean(axis=0))
+    placed = space.place(matrix.vectors)
+    centred = unit(placed - placed.mean(axis=0))
 
     def find(words: str, k: int) -> list[tuple[SceneRow, float]]:
-        scores = centred @ encoder.encode([words])[0]
+        scores = centred @ space.texts.encode([words])[0]
         best = np.argsort(-scores, kind="stable")[:k]
         return [(matrix.rows[row], float(scores[row])) for row in best]
 

@@ -14,12 +14,14 @@ def open_service(workspace: Workspace) -> Service:
     assembly.read_settings(workspace)  # a wrong key is told at the start, not at a request
     stored = catalogue.load_catalogue(workspace.engine)
     content = assembly.load_content(workspace, stored.nums)
+    space = None if content is None else assembly.open_space(workspace, content)
     return Service(
         workspace=workspace,
         catalogue=stored,
         recommender=assembly.load_champion(workspace, stored.catalogue, content),
         weigher=BehaviourWeights(),
-        search=None if content is None else assembly.open_search(stored.catalogue, content),
-        content=content,
-        scene_search=assembly.open_scene_search(workspace),
+        search=None if space is None else assembly.open_search(stored.catalogue, space),
+        content=None if space is None else space.vectors,
+        scene_search=None if space is None else assembly.open_scene_search(workspace, space),
+        place=(lambda vectors: vectors) if space is None else space.place,
     )

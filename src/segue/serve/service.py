@@ -16,6 +16,7 @@ from segue.core.errors import NotFound, SegueError
 from segue.core.protocols import Foreseeing, Recommender
 from segue.core.types import (
     Event,
+    Floats,
     Histories,
     Item,
     Outlook,
@@ -113,6 +114,7 @@ class Service:
     clock: Callable[[], float] = time.time
     content: Vectors | None = None
     scene_search: SceneSearch | None = None
+    place: Callable[[Floats], Floats] = lambda vectors: vectors  # scenes into content's space
 
     @property
     def engine(self) -> sa.Engine:
@@ -215,7 +217,8 @@ class Service:
         found = {}
         for row in rows:
             own = np.asarray(self.content.values[row], dtype=np.float32)
-            moment = best_moment(scenes.get(int(self.catalogue.nums[row]), []), own, taste)
+            some = scenes.get(int(self.catalogue.nums[row]), [])
+            moment = best_moment(some, own, taste, self.place)
             if moment is not None:
                 because = items.items[moment.because] if moment.because >= 0 else None
                 at = moment.scene

@@ -1,0 +1,145 @@
+"""A content space bent by behaviour: what people take together lies together.
+
+Behind the fixed coordinates of the content vectors stand learned ones: where the same content
+would lie among the items' collaborative factors. The cosine then is a weighted sum of likeness in
+content and of likeness in who takes it. The map is linear (ridge from content to factors, as
+content to latent factors in van den Oord et al., NIPS 2013), so items that nobody has met, scenes
+and queries in words go through it alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import svds
+
+from segue.core.errors import BadPackage
+from segue.core.protocols import Encoder
+from segue.core.types import Bools, Doubles, Floats, Interactions, Vectors
+
+FORMAT = 1
+LIKED = 0.25  # weight above which an event counts as a choice
+
+
+@dataclass(frozen=True)
+class SpaceSettings:
+    """``factors``: collaborative dimensions; ``ridge``: of the map; ``share``: how much the learned
+    coordinates weigh beside the fixed ones, which weigh 1."""
+
+    factors: int = 64
+    ridge: float = 3.0
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Space:
+    """The map of one workspace. ``encoder`` names the content vectors that it reads."""
+
+    encoder: str
+    mean: Floats  # (dim,)
+    matrix: Floats  # (dim, factors), scaled: learned coordinates have the fixed ones' size
+
+    @property
+    def dim(self) -> int:
+        return len(self.mean) + int(self.matrix.shape[1])
+
+    @cached_property
+    def name(self) -> str:
+        """Part of an encoder's name: another map makes other vectors."""
+        digest = hashlib.sha256(self.mean.tobytes() + self.matrix.tobytes()).hexdigest()[:12]
+        return f"space-{digest}"
+
+    def place(self, vectors: Floats) -> Floats:
+        """(n, dim) float32, unit rows, of (n, content dim) unit rows; zero rows stay zero."""
+        rows = np.asarray(vectors, dtype=np.float32)
+        centred = rows - self.mean
+        placed = np.hstack([centred, centred @ self.matrix])
+        placed[~rows.any(axis=1)] = 0.0
+        lengths = np.linalg.norm(placed, axis=1, keepdims=True)
+        return np.asarray(placed / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+    def of(self, vectors: Vectors) -> Vectors:
+        """The vectors of a catalogue in this space."""
+        return Vectors(self.place(vectors.values), vectors.present, f"{self.name}>{self.encoder}")
+
+    def save(self, path: Path) -> None:
+        buffer = io.BytesIO()
+        np.savez(
+            buffer, format=FORMAT, encoder=np.array(self.encoder), mean=self.mean,
+            matrix=self.matrix,
+        )  # fmt: skip
+        part = path.with_suffix(".part")
+        part.write_bytes(buffer.getvalue())
+        part.replace(path)
+
+    @staticmethod
+    def load(path: Path) -> Space:
+        with np.load(path, allow_pickle=False) as held:
+            if int(held["format"]) != FORMAT:
+                raise BadPackage(f"{path.name}: format {held['format']}, expected {FORMAT}")
+            return Space(str(held["encoder"]), held["mean"], held["matrix"])
+
+
+class SpaceTexts:
+    """A text encoder whose words stand in a learned space."""
+
+    def __init__(self, space: Space, texts: Encoder) -> None:
+        self._space = space
+        self._texts = texts
+        self.name = f"{space.name}>{texts.name}"
+        self.dim = space.dim
+
+    def encode(self, clips: Sequence[str]) -> Floats:
+        """(n, dim) float32, unit rows."""
+        return self._space.place(self._texts.encode(clips))
+
+
+def item_factors(interactions: Interactions, factors: int, keep: Bools) -> tuple[Doubles, Doubles]:
+    """Unit collaborative vectors (n_items, factors) of the items in ``keep``, and how often each
+    was chosen: a truncated SVD of people x items, each entry damped by how much the person and
+    the item have (as the normalised adjacency of spectral methods)."""
+    chosen = (interactions.weight > LIKED) & keep[interactions.items]
+    users, items = interactions.users[chosen], interactions.items[chosen]
+    shape = (interactions.n_users, interactions.n_items)
+    taken = sp.csr_matrix((np.ones(len(items)), (users, items)), shape=shape)
+    taken.data[:] = 1.0
+    count = np.asarray(taken.sum(axis=0)).ravel()
+    active = np.asarray(taken.sum(axis=1)).ravel()
+    damped = (
+        sp.diags(1 / np.sqrt(np.maximum(active, 1))) @ taken
+        @ sp.diags(1 / np.sqrt(np.maximum(count, 1)))
+    )  # fmt: skip
+    k = min(factors, min(shape) - 1, max(1, int((count > 0).sum()) - 1))
+    start = np.full(min(shape), 1.0)  # the same answer every time
+    _, sizes, rows = svds(damped, k=k, v0=start)
+    found = rows.T * sizes
+    found[count == 0] = 0.0  # rounding left traces there
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return found / np.maximum(lengths, 1e-12), count
+
+
+def learn(
+    content: Vectors, interactions: Interactions, settings: SpaceSettings, keep: Bools
+) -> Space:
+    """The map from the content of the items in ``keep`` to their collaborative vectors."""
+    factors, count = item_factors(interactions, settings.factors, keep)
+    present = content.present
+    rows = np.asarray(content.values, dtype=np.float64)
+    mean = rows[present].mean(axis=0)
+    centred = np.where(present[:, None], rows - mean, 0.0)
+    weight = np.log1p(count) * present
+    weighted = centred * weight[:, None]
+    gram = weighted.T @ centred + settings.ridge * np.eye(rows.shape[1])
+    matrix = np.linalg.solve(gram, weighted.T @ factors)
+    learned = centred @ matrix
+    size = np.sqrt((centred[present] ** 2).sum(axis=1).mean())
+    size_learned = np.sqrt((learned[present] ** 2).sum(axis=1).mean())
+    scale = settings.share * size / max(size_learned, 1e-12)
+    return Space(content.encoder, mean.astype(np.float32), (matrix * scale).astype(np.float32))
