@@ -29,7 +29,7 @@ def by_key(outcomes: Iterator[Outcome]) -> dict[str, Outcome]:
     return found
 
 
-def wait_until(true: Callable[[], bool], patience_s: float = 10.0) -> None:
+def wait_until(true: Callable[[], bool], patience_s: float = 60.0) -> None:
     until = time.monotonic() + patience_s
     while not true():
         assert time.monotonic() < until, "it did not come about in time"

@@ -23,6 +23,7 @@ from segue.engine.dask import Dask
 from segue.engine.engine import EngineLost, Job
 
 TESTS = Path(__file__).parent.parent
+NO_HANG_S = 60  # it takes well under a second, but not on every machine
 SCHEDULER = ("distributed.cli.dask_scheduler", "--port", "0")
 WORKER = ("distributed.cli.dask_worker", "--nthreads", "1")
 
@@ -39,7 +40,7 @@ class Cluster:
     def __post_init__(self) -> None:
         file = self.folder / "scheduler.json"
         self.scheduler = self.start(*SCHEDULER, "--scheduler-file", str(file))
-        wait_until(file.exists, 30)
+        wait_until(file.exists)
         (listening,) = [
             one.laddr.port
             for one in psutil.Process(self.scheduler.pid).net_connections("tcp")
@@ -133,7 +134,7 @@ def test_a_job_that_begins_when_its_run_is_stopped_does_not_stay(monkeypatch, tm
         with monkeypatch.context() as blind:
             blind.setattr(dask, "_BUSY", {})  # where it would be found
             outcomes.close()
-        wait_until(lambda: len(dask._BUSY) == 0, 5)
+        wait_until(lambda: len(dask._BUSY) == 0)
         assert [one.value for one in engine.run(tasks.square, numbered(1))] == [0]
 
 
@@ -151,7 +152,7 @@ def test_where_no_scheduler_answers_it_says_so_soon():
         Dask("tcp://127.0.0.1:9", patience_s=1.0),
     ):
         pass
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < NO_HANG_S
 
 
 def test_a_worker_of_another_version_is_refused(monkeypatch):
@@ -208,7 +209,7 @@ def test_a_killed_worker_repeats_its_own_job_and_a_killed_scheduler_is_said(tmp_
         cluster(tmp_path, ("--no-nanny",), ("--nanny",)) as running,
         Dask(running.address) as engine,
     ):
-        wait_until(lambda: engine.n_workers == 2, 60)
+        wait_until(lambda: engine.n_workers == 2)
         outcomes = engine.run(tasks.Slow(str(notes), 0.5), numbered(7))
         found = [next(outcomes) for _ in range(3)]
         repeated = kill_worker(running.workers[0], notes)
@@ -223,5 +224,5 @@ def test_a_killed_worker_repeats_its_own_job_and_a_killed_scheduler_is_said(tmp_
         began = time.monotonic()
         with pytest.raises(EngineLost, match=r"gone; what is finished is kept, and the same"):
             kept.extend(one.value for one in outcomes)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < NO_HANG_S
         assert len(kept) >= 2
