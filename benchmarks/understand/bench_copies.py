@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import io
 import itertools
+import os
 import tempfile
 import time
 from collections import Counter
@@ -48,10 +49,18 @@ class Made:
 
 def film(num: int, work: str, how: str, path: Path) -> Made:
     """A video as ingest keeps it: keyframes with their times, no title."""
-    with path.open("rb") as file:
-        found = examine_stream(Blob(file.fileno()), MediaLimits())
+    with Blob(os.open(path, os.O_RDONLY)) as blob:
+        found = examine_stream(blob, MediaLimits())
     frames = [a for a in found.assets if a.kind == "keyframe"]
-    seen = track([(a.time_s, Image.open(io.BytesIO(a.data))) for a in frames])
+    # As the step sees an item: one keyframe a scene, in the middle of the scene.
+    spans = [
+        ((s.start_s + s.end_s) / 2, frames[s.keyframe])
+        for s in found.scenes
+        if s.keyframe is not None
+    ]
+    seen = track(
+        [(t, Image.open(io.BytesIO(a.data))) for t, a in spans or [(a.time_s, a) for a in frames]]
+    )
     heard = [heard_in(a.data) for a in found.assets if a.kind == "audio16k"]
     prints = Fingerprints(num, seen.to_bytes(), *heard[:1], duration_s=found.duration_s)
     return Made(work, how, prints)

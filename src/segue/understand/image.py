@@ -20,6 +20,9 @@ from segue.understand.runtime import converted, session
 SIDE_PX = 260
 CROP = SIDE_PX / (SIDE_PX + 32)  # the share of the shorter side that the net was trained to see
 GLOSS_WORDS = 12
+# How many labels place a picture among words, and how flat their probabilities are made for it:
+# halves of benchmarks/understand/pictures.tsv chose about this for each other (bench_pictures.py).
+TOP_LABELS, TEMPERATURE = 20, 2.5
 BATCH = 8  # larger ones do not fit the cache of the CPU, and are slower
 
 

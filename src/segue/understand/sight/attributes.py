@@ -22,7 +22,7 @@ from segue.core.types import Floats
 from segue.understand.align import LabelSpace, unit
 from segue.understand.annotate import Classifier
 from segue.understand.findings import Findings, Label
-from segue.understand.image import EfficientNetLite2
+from segue.understand.image import TEMPERATURE, TOP_LABELS, EfficientNetLite2
 from segue.understand.sight.frames import Opened, frames, frames_hash, opened
 from segue.understand.sources import ItemSource
 from segue.understand.text import UseMultilingual
@@ -108,8 +108,8 @@ class ConseZeroShot:
 
     pictures: Classifier = field(default_factory=EfficientNetLite2)
     texts: Encoder = field(default_factory=UseMultilingual)
-    top: int = 20
-    temperature: float = 2.5  # of the classifier's probabilities
+    top: int = TOP_LABELS
+    temperature: float = TEMPERATURE  # of the classifier's probabilities
     sharpness: float = 0.08  # cosines are divided by it; chosen so that sureness is about accuracy
 
     @property
