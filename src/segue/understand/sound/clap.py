@@ -6,6 +6,7 @@ No package carries its weights. Name a folder or a model of the Hugging Face hub
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -66,15 +67,21 @@ class Clap:
     def _loaded(self) -> tuple[Any, Any]:
         """Model and processor. Only safetensors are read: a pickle could run anything."""
         try:
-            from transformers import ClapModel, ClapProcessor  # noqa: PLC0415 - an extra
+            transformers = importlib.import_module("transformers")
+            importlib.import_module("torch")
         except ImportError as error:
             raise MissingExtra(f"CLAP needs torch and transformers; get them: {INSTALL}") from error
         where = {"revision": self._revision} if self._revision else {}
         try:
-            model = ClapModel.from_pretrained(self._model, use_safetensors=True, **where)
-            processor = ClapProcessor.from_pretrained(self._model, **where)
+            processor = transformers.ClapProcessor.from_pretrained(self._model, **where)
+            model = transformers.ClapModel.from_pretrained(
+                self._model, use_safetensors=True, **where
+            )
         except (OSError, ValueError, KeyError) as error:
-            raise BadPackage(f"clap: {self._model!r} cannot be loaded: {error}") from error
+            raise BadPackage(
+                f"clap: {self._model!r} cannot be loaded ({error}); give a folder with a model in "
+                f"safetensors form, or a hub id that this machine can reach"
+            ) from error
         return model.eval(), processor
 
     def _hear(self, clip: Path | Floats) -> Floats:
