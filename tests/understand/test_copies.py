@@ -151,5 +151,5 @@ def test_odd_rules_are_refused() -> None:
         CopyRule(min_score=0)
     with pytest.raises(BadSettings, match="near_bits"):
         CopyRule(near_bits=20)
-    with pytest.raises(BadSettings, match="key_bits"):
-        CopyRule(key_bits=40)
+    with pytest.raises(BadSettings, match="most_key_bits"):
+        CopyRule(most_key_bits=40)

@@ -229,6 +229,7 @@ def test_a_clip_model_is_asked_everything_and_the_offline_one_only_what_it_can(
         Attributes(Fixed(), least=0)
 
 
+@pytest.mark.slow
 def test_the_offline_model_knows_settings_and_subjects() -> None:
     for name in ("efficientnet-lite2", "imagenet-labels", "pictures-psychopy", "pictures-gradio"):
         fetched(name)
