@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -94,6 +94,50 @@ def video(
         out.mux(stream.encode(None))
         if audio is not None:
             _add_sound(out, audio, seconds)
+    return path
+
+
+def scenery(name: str, number: int, width: int = 160, height: int = 120) -> np.ndarray:
+    """(height, width, 3) uint8: frame ``number`` of a picture of that name that sways a little."""
+    rng = np.random.default_rng(sum(map(ord, name)) * 7919)
+    coarse = rng.integers(20, 236, (6, 8, 3)).astype(np.uint8)
+    wide = Image.fromarray(coarse).resize((width + 40, height), Image.Resampling.BICUBIC)
+    at = abs(number // 4 % 24 - 12)
+    return np.asarray(wide)[:, at : at + width]
+
+
+def shots(
+    path: Path,
+    parts: Sequence[tuple[str, float, float]],
+    codec: str = "mpeg4",
+    gop: int = 12,
+    rate: int = 25,
+    options: Mapping[str, str] | None = None,
+) -> Path:
+    """A film of (picture name, seconds, seconds of dissolve into the next) parts, end to end.
+
+    The name "black" is a black picture.
+    """
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.codec_context.gop_size = gop
+        stream.options = dict(options or {})
+        number = 0
+        for index, (name, seconds, blend_s) in enumerate(parts):
+            count, blend = round(seconds * rate), round(blend_s * rate)
+            after = parts[index + 1][0] if index + 1 < len(parts) else name
+            for own in range(count):
+                share = max(0.0, (own - count + blend + 1) / (blend + 1)) if blend else 0.0
+                now, then = (
+                    np.zeros((120, 160, 3)) if n == "black" else scenery(n, number)
+                    for n in (name, after)
+                )
+                pixels = np.asarray((1 - share) * now + share * then, np.uint8)
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+                frame.pts, number = number, number + 1
+                out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
     return path
 
 

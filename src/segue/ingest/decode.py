@@ -1,4 +1,4 @@
-"""Streams become a poster, keyframes and 16 kHz sound. Runs in the sandboxed child.
+"""Streams become shots, scenes, a poster, keyframes and 16 kHz sound. Runs in the sandboxed child.
 
 Packets are decoded one by one, each in its own ``try``: a damaged file gives what it can
 (``container.decode()`` would stop at the first bad packet).
@@ -6,21 +6,22 @@ Packets are decoded one by one, each in its own ``try``: a damaged file gives wh
 
 from __future__ import annotations
 
-import io
-import wave
+import contextlib
+import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import av
 from av.container import InputContainer
 from av.stream import Disposition
-from PIL import Image, ImageStat
 
 from segue.core.errors import UnreadableMedia
+from segue.ingest.film import Film
+from segue.ingest.keyframes import pictures
 from segue.ingest.limits import MediaLimits
-from segue.ingest.media import Asset, Blob, Budget, Examined
-from segue.ingest.pictures import cover, to_jpeg
+from segue.ingest.media import Asset, Blob, Budget, Examined, Scene, Shot
+from segue.ingest.pictures import cover
 from segue.ingest.probe import (
     all_tags,
     describe_stream,
@@ -31,66 +32,12 @@ from segue.ingest.probe import (
     parts,
     year,
 )
+from segue.ingest.scenes import SceneSettings, look_of, scenes, spans
 
 SOUND_RATE_HZ = 16_000
 MAX_BAD_READS = 50
 PACKETS_A_LOOK = 16  # packets between two looks at the clock
-
-
-@dataclass
-class Keyframes:
-    """Collects frames near evenly spaced times, as JPEG."""
-
-    limits: MediaLimits
-    duration_s: float
-    pictures: list[tuple[float, bytes, float]] = field(default_factory=list)
-    _spare: tuple[float, Any] | None = None
-    last_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        wanted = int(self.duration_s / self.limits.keyframe_every_s)
-        count = min(self.limits.max_keyframes, max(1, wanted))
-        self.targets = [(i + 0.5) / count * self.duration_s for i in range(count)]
-
-    def full(self) -> bool:
-        return len(self.pictures) >= len(self.targets)
-
-    def offer(self, frame: Any, time_s: float) -> None:
-        """Keep the first frame at or after each target time."""
-        self.last_s = max(self.last_s, time_s)
-        if self.full():
-            return
-        if time_s < self.targets[len(self.pictures)]:
-            self._spare = (time_s, frame)
-            return
-        self._keep(frame, time_s)
-
-    def finish(self) -> None:
-        """The last frame stands in when the file ended before the first target."""
-        if not self.pictures and self._spare is not None:
-            self._keep(self._spare[1], self._spare[0])
-        self._spare = None
-
-    def _keep(self, frame: Any, time_s: float) -> None:
-        picture = _picture(frame, self.limits)
-        contrast = float(ImageStat.Stat(picture.convert("L")).stddev[0])
-        self.pictures.append((time_s, to_jpeg(picture, self.limits), contrast))
-        self._spare = None
-
-    def assets(self) -> list[Asset]:
-        """A poster (the picture with most contrast, so not a fade to black), then keyframes."""
-        if not self.pictures:
-            return []
-        best = max(self.pictures, key=lambda picture: picture[2])
-        frames = [Asset("keyframe", "jpg", data, time_s) for time_s, data, _ in self.pictures]
-        return [Asset("poster", "jpg", best[1], best[0]), *frames]
-
-
-def _picture(frame: Any, limits: MediaLimits) -> Image.Image:
-    scale = min(1.0, limits.picture_side_px / max(frame.width, frame.height))
-    width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    picture: Image.Image = frame.to_image(width=width, height=height)
-    return picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
+GOES_ON_S = 15.0  # a file may go on so long after the last decoded frame
 
 
 class Sound:
@@ -115,14 +62,15 @@ class Sound:
             self._samples += bytes(part.planes[0])[: min(left, 2 * part.samples)]
 
     def wav(self) -> bytes:
-        """A RIFF file: readable by the standard library, so no decoder is needed later."""
-        out = io.BytesIO()
-        with wave.open(out, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SOUND_RATE_HZ)
-            file.writeframes(bytes(self._samples))
-        return out.getvalue()
+        """A RIFF file: readable by the standard library, so no decoder is needed later.
+
+        The samples are given away: two hours are 230 MB, and here they exist twice for a moment.
+        """
+        size = len(self._samples)
+        head = struct.pack("<4sI8sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVEfmt ", 16, 1, 1,
+                           SOUND_RATE_HZ, 2 * SOUND_RATE_HZ, 2, 16, b"data", size)  # fmt: skip
+        samples, self._samples = self._samples, bytearray()
+        return b"".join((head, samples))
 
 
 @dataclass
@@ -141,58 +89,105 @@ def is_cover(stream: Any) -> bool:
 
 
 def examine_stream(blob: Blob, limits: MediaLimits) -> Examined:
-    """Video or audio: tags, streams, poster, keyframes and sound."""
-    with open_container(blob, limits) as container:
+    """Video or audio: tags, streams, shots, scenes, poster, keyframes and sound."""
+    with open_container(blob, limits) as container, contextlib.ExitStack() as stack:
         claimed = duration_s(container)
         if claimed is not None and claimed > limits.max_duration_s:
             raise UnreadableMedia(
                 "media", f"says it lasts {claimed:,.0f} s, limit {limits.max_duration_s:,.0f} s"
             )
-        pictures = [s for s in container.streams.video if not is_cover(s)]
+        videos = [s for s in container.streams.video if not is_cover(s)]
         sounds = list(container.streams.audio)
-        if not pictures and not sounds:
+        if not videos and not sounds:
             raise UnreadableMedia("media", f"no video or sound in this {container.format.name}")
-        video = pictures[0] if pictures else None
-        keyframes = Keyframes(limits, claimed or 0.0) if video else None
         sound = Sound(limits) if sounds else None
-        if video is not None:
-            video.thread_count = 1
-            if (claimed or 0.0) > limits.full_decode_s:
-                video.codec_context.skip_frame = "NONKEY"
-        read = _read(container, video, keyframes, sounds[:1], sound, Budget(limits, blob.size))
-        if keyframes is not None:
-            keyframes.finish()
-        if not (keyframes and keyframes.pictures) and not (sound and sound.seconds):
+        budget = Budget(limits, blob.size)
+        film = None
+        if videos:
+            videos[0].thread_count = 1
+            fine = _second_decoder(blob, limits, videos[0].index, stack)
+            start_s = (container.start_time or 0) / av.time_base
+            film = Film(videos[0].codec_context, fine, limits, budget, start_s)
+        read = _read(container, videos[:1], film, sounds[:1], sound, (blob, budget))
+        seen = _seen(film, claimed, limits)
+        if not seen.assets and not (sound and sound.seconds):
             why = "time limit reached" if read.out_of_time else "damaged"
             raise UnreadableMedia("media", f"nothing in it could be decoded ({why})")
-        return _result(container, claimed, keyframes, sound, read, limits)
+        return _result(container, claimed, seen, sound, read, limits)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the pictures of a file gave. ``last_s`` is the time of the last decoded frame."""
+
+    is_video: bool = False
+    last_s: float = 0.0
+    bad: int = 0
+    assets: tuple[Asset, ...] = ()
+    shots: tuple[Shot, ...] = ()
+    scenes: tuple[Scene, ...] = ()
+
+
+def _second_decoder(
+    blob: Blob, limits: MediaLimits, index: int, stack: contextlib.ExitStack
+) -> Any | None:
+    """A decoder of the same stream that leaves out what small frames do not show."""
+    container = open_container(stack.enter_context(blob.again()), limits)
+    stack.enter_context(container)
+    stream = next((s for s in container.streams.video if s.index == index), None)
+    if stream is None:
+        return None
+    context = stream.codec_context
+    context.thread_count = 1
+    context.options = {"max_pixels": str(limits.max_pixels), "skip_loop_filter": "all"}
+    context.skip_frame = "BIDIR"
+    return context
+
+
+def _seen(film: Film | None, claimed: float | None, limits: MediaLimits) -> Seen:
+    """Boundaries become shots, shots scenes, and each scene gets its picture."""
+    if film is None:
+        return Seen()
+    film.finish()
+    if not film.samples.times_s:
+        return Seen(True, film.last_s, film.bad)
+    times, frames = film.samples.arrays()
+    # A damaged or truncated file has scenes as far as it was read.
+    known_s = claimed if claimed is not None and claimed - film.last_s < GOES_ON_S else None
+    end_s = max(film.last_s + 1e-3, known_s or 0.0)
+    parts = list(spans(film.samples.boundaries(), end_s, SceneSettings().min_shot_s))
+    shots = [look_of(times, frames, first_s, last_s) for first_s, last_s, _ in parts]
+    found = scenes(shots, [kind for _, _, kind in parts], times, frames)
+    assets, shots, found = pictures(shots, found, film.candidates, film.picture_of, limits)
+    return Seen(True, film.last_s, film.bad, tuple(assets), tuple(shots), tuple(found))
 
 
 def _read(
     container: InputContainer,
-    video: Any,
-    keyframes: Keyframes | None,
+    video: list[Any],
+    film: Film | None,
     audio: list[Any],
     sound: Sound | None,
-    budget: Budget,
+    source: tuple[Blob, Budget],
 ) -> Pass:
+    blob, budget = source
     covers = [s for s in container.streams.video if is_cover(s)][:1]
-    wanted = [*([video] if video is not None else []), *audio, *covers]
     cover_indexes = {s.index for s in covers}
+    video_indexes = {s.index for s in video}
     read = Pass()
-    start_s = (container.start_time or 0) / av.time_base
-    for packet in _packets(container, wanted, read):
+    for packet in _packets(container, [*video, *audio, *covers], read):
         if read.packets % PACKETS_A_LOOK == 0 and budget.spent():
             read.out_of_time = True
             break
+        if packet.size == 0 and packet.stream.index in video_indexes:
+            continue  # the demuxer's sign of the end
         if packet.stream.index in cover_indexes:
             read.cover = read.cover or (bytes(packet) if packet.size else None)
-            continue
-        is_video = video is not None and packet.stream.index == video.index
-        collector = keyframes if is_video else sound
-        if collector is not None and not collector.full():
-            _decode(packet, keyframes if is_video else None, sound, start_s, read)
-        elif (keyframes is None or keyframes.full()) and (sound is None or sound.full()):
+        elif film is not None and packet.stream.index in video_indexes:
+            film.offer(packet, blob.tell() / max(1, blob.size))
+        elif sound is not None and not sound.full():
+            _hear(packet, sound, read)
+        elif film is None:
             break
     else:
         read.ended = True
@@ -214,15 +209,10 @@ def _packets(container: InputContainer, streams: list[Any], read: Pass) -> Itera
                 return
 
 
-def _decode(
-    packet: Any, keyframes: Keyframes | None, sound: Sound | None, start_s: float, read: Pass
-) -> None:
+def _hear(packet: Any, sound: Sound, read: Pass) -> None:
     try:
         for frame in packet.decode():
-            if keyframes is not None:
-                keyframes.offer(frame, max(0.0, (frame.time or 0.0) - start_s))
-            elif sound is not None:
-                sound.offer(frame)
+            sound.offer(frame)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  decoders raise anything on hostile bytes
@@ -232,26 +222,26 @@ def _decode(
 def _result(
     container: InputContainer,
     claimed: float | None,
-    keyframes: Keyframes | None,
+    seen: Seen,
     sound: Sound | None,
     read: Pass,
     limits: MediaLimits,
 ) -> Examined:
     tags = all_tags(container)
-    assets = keyframes.assets() if keyframes else []
+    assets = list(seen.assets)
     art = cover(read.cover, limits) if read.cover else None
     if art is not None:
         assets = [a for a in assets if a.kind != "poster"]
         assets.insert(0, Asset("poster", "jpg", art))
+    seen_s = max(seen.last_s, sound.seconds if sound else 0.0)
     if sound is not None and sound.seconds:
         assets.append(Asset("audio16k", "wav", sound.wav()))
-    seen_s = max(keyframes.last_s if keyframes else 0.0, sound.seconds if sound else 0.0)
     streams = tuple(describe_stream(s) for s in container.streams if not is_cover(s))
     genre = parts(first(tags, "genre"))
     keywords = parts(first(tags, "keywords").replace(",", ";"))
     spoken = (stream["language"] for stream in streams if stream["type"] == "audio")
     return Examined(
-        media="video" if keyframes is not None else "audio",
+        media="video" if seen.is_video else "audio",
         format=container.format.name,
         title=first(tags, "title")[:300],
         description=first(tags, "description", "synopsis", "comment")[:5000],
@@ -263,19 +253,21 @@ def _result(
         duration_s=round(claimed if claimed is not None else seen_s, 3) or None,
         streams=streams,
         assets=tuple(assets),
-        note=_note(claimed, seen_s, keyframes, read),
+        note=_note(claimed, seen_s, seen, read),
         raw_tags=dict(list(tags.items())[:60]),
+        shots=seen.shots,
+        scenes=seen.scenes,
     )
 
 
-def _note(claimed: float | None, seen_s: float, keyframes: Keyframes | None, read: Pass) -> str:
+def _note(claimed: float | None, seen_s: float, seen: Seen, read: Pass) -> str:
     said = []
-    if read.bad:
-        said.append(f"damaged: {read.bad} of {read.packets} packets unreadable")
+    if bad := read.bad + seen.bad:
+        said.append(f"damaged: {bad} of {read.packets} packets unreadable")
     if read.out_of_time:
         said.append(f"time limit reached after {seen_s:.1f} s")
-    # A video read at keyframes only ends at its last keyframe, up to a few seconds early.
-    slack = 1.0 + 0.1 * (claimed or 0.0) + (12.0 if keyframes else 0.0) * (seen_s > 30.0)
+    # Where time was short, the last frame that was looked at is a keyframe, seconds before the end.
+    slack = 1.0 + 0.1 * (claimed or 0.0) + (12.0 if seen.is_video else 0.0) * (seen_s > 30.0)
     if read.ended and claimed is not None and seen_s + slack < claimed:
         said.append(f"truncated: ends after {seen_s:.1f} s of {claimed:.1f} s")
     return "; ".join(said)

@@ -36,6 +36,27 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
+class Shot:
+    """One shot. What was not measured is None or empty; ``keyframe`` counts keyframe assets."""
+
+    start_s: float
+    end_s: float
+    brightness: float | None = None  # 0-1
+    motion: float | None = None  # mean change of the picture in 40 ms, in levels of 0-255
+    colours: tuple[tuple[str, float], ...] = ()  # ("#rrggbb", share of the picture)
+    keyframe: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A run of shots that look alike."""
+
+    start_s: float
+    end_s: float
+    keyframe: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
     """All that was learned of one file. ``note`` says what was damaged."""
 
@@ -52,6 +73,8 @@ class Examined:
     assets: tuple[Asset, ...] = ()
     note: str = ""
     raw_tags: dict[str, str] = field(default_factory=dict)
+    shots: tuple[Shot, ...] = ()
+    scenes: tuple[Scene, ...] = ()
 
 
 class Blob(io.RawIOBase):
@@ -65,6 +88,10 @@ class Blob(io.RawIOBase):
         self._descriptor = descriptor
         self._position = 0
         self.size = os.fstat(descriptor).st_size
+
+    def again(self) -> Blob:
+        """The same open file with a position of its own."""
+        return Blob(os.dup(self._descriptor))
 
     def readable(self) -> bool:
         return True
@@ -116,7 +143,12 @@ class Budget:
     """CPU seconds that a decoder may spend before it stops and keeps what it has."""
 
     def __init__(self, limits: MediaLimits, size: int) -> None:
-        self._end = time.process_time() + limits.cpu_s(size) * limits.soft_share
+        self._seconds = limits.cpu_s(size) * limits.soft_share
+        self._end = time.process_time() + self._seconds
 
     def spent(self) -> bool:
         return time.process_time() > self._end
+
+    def share(self) -> float:
+        """How much of it is spent: 0 at first, 1 at the end."""
+        return 1.0 - (self._end - time.process_time()) / self._seconds

@@ -94,9 +94,24 @@ def item_row(
         "source": "",
         "licence": tags.get("license") or tags.get("licence") or "",
         "content_hash": content_hash,
-        "extra": extra | ({"note": examined.note} if examined.note else {}),
+        "extra": extra | _look(examined) | ({"note": examined.note} if examined.note else {}),
     }
     return row | said
+
+
+def _look(examined: Examined) -> dict[str, Any]:
+    """Brightness, motion and colours of each shot, where there are shots."""
+    shots = [
+        {
+            "start_s": shot.start_s,
+            "end_s": shot.end_s,
+            "brightness": shot.brightness,
+            "motion": shot.motion,
+            "colours": [list(colour) for colour in shot.colours],
+        }
+        for shot in examined.shots
+    ]
+    return {"look": shots} if shots else {}
 
 
 def media_beside(path: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from PIL import Image, ImageOps
 
@@ -59,3 +59,19 @@ def cover(data: bytes, limits: MediaLimits) -> bytes | None:
         return to_jpeg(open_picture(io.BytesIO(data), limits).image, limits)
     except Exception:  # noqa: BLE001  Pillow's decoders raise anything on hostile bytes
         return None
+
+
+def reduced(frame: Any, limits: MediaLimits) -> Any:
+    """A decoded video frame, at most ``picture_side_px`` on its longer side."""
+    scale = min(1.0, limits.picture_side_px / max(frame.width, frame.height))
+    if scale == 1.0:
+        return frame
+    width, height = max(2, round(frame.width * scale)), max(2, round(frame.height * scale))
+    return frame.reformat(width=width, height=height, interpolation="AREA")
+
+
+def frame_jpeg(frame: Any, limits: MediaLimits) -> bytes:
+    """A decoded video frame as JPEG, upright, at most ``picture_side_px`` on its longer side."""
+    picture: Image.Image = reduced(frame, limits).to_image()
+    upright = picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
+    return to_jpeg(upright, limits)

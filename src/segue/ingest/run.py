@@ -227,7 +227,9 @@ class _Run:
         item |= {key: value for key, value in self._given.items() if not item[key]}
         row = file_row(step.found, "done", examined.note, step.content_hash, now)
         try:
-            self._shelf.add(item, examined.assets, row)
+            self._shelf.add(
+                item, examined.assets, row, {"shot": examined.shots, "scene": examined.scenes}
+            )
         except sa.exc.IntegrityError:
             other = self._shelf.item_of(step.content_hash)  # another run was faster
             if other is None:

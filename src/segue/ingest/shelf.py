@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from segue.ingest.media import Asset, Found
+from segue.ingest.media import Asset, Found, Scene, Shot
 from segue.store import schema
 
 
@@ -99,14 +99,25 @@ class Shelf:
         with self._engine.begin() as tx:
             self._write(tx, row, gone)
 
-    def add(self, item: dict[str, Any], assets: Sequence[Asset], row: dict[str, Any]) -> int:
-        """Publish derived files, then item, assets and file row in one transaction."""
+    def add(
+        self,
+        item: dict[str, Any],
+        assets: Sequence[Asset],
+        row: dict[str, Any],
+        spans: Mapping[str, Sequence[Shot | Scene]] | None = None,
+    ) -> int:
+        """Publish derived files, then item, assets, spans and file row in one transaction.
+
+        ``spans`` are shots and scenes by level (``shot``, ``scene``), in order of time.
+        """
         rows = self._publish(item["content_hash"], assets)
         with self._engine.begin() as tx:
             key = tx.execute(sa.insert(schema.items).values(**item)).inserted_primary_key
             num = int(key[0]) if key else -1
             if rows:
                 tx.execute(sa.insert(schema.assets), [r | {"item_num": num} for r in rows])
+            if parts := _span_rows(num, spans or {}):
+                tx.execute(sa.insert(schema.scenes), parts)
             self._write(tx, row | {"item_num": num})
         return num
 
@@ -182,6 +193,21 @@ def file_row(
         "reason": reason,
         "checked_at": now,
     }
+
+
+def _span_rows(item_num: int, spans: Mapping[str, Sequence[Shot | Scene]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "item_num": item_num,
+            "level": level,
+            "position": position,
+            "start_s": span.start_s,
+            "end_s": span.end_s,
+            "keyframe": span.keyframe,
+        }
+        for level, some in spans.items()
+        for position, span in enumerate(some)
+    ]
 
 
 def _folder(content_hash: str) -> str:

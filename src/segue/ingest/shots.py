@@ -1,0 +1,235 @@
+"""Shot boundaries and scenes from small frames: cuts, dissolves and fades. Numpy alone.
+
+A film reaches this module as *stretches*: runs of neighbouring frames that were decoded because
+something changes there, each frame a short vector of blurred brightness and colour. A cut is one
+step that towers over the steps around it and lasts; a dissolve is a stretch whose frames are
+blends of its two ends, in order; a fade leaves a nearly uniform picture in the middle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segue.core.errors import BadSettings
+
+Small = NDArray[np.uint8]  # (SMALL_DIM,): luma blocks, then two planes of colour blocks
+Floats = NDArray[np.float32]
+
+LUMA = (18, 32)  # rows, columns
+CHROMA = (9, 16)
+LUMA_DIM = LUMA[0] * LUMA[1]
+CHROMA_DIM = CHROMA[0] * CHROMA[1]
+SMALL_DIM = LUMA_DIM + 2 * CHROMA_DIM
+
+
+@dataclass(frozen=True)
+class ShotSettings:
+    """Thresholds; differences are mean levels of 0-255, brightness plus colour.
+
+    They were tuned on the clips of the part "tune" in ``benchmarks/understand/_films.py``.
+    """
+
+    min_cut: float = 12.0
+    cut_ratio: float = 2.2  # the step over the larger steps near it
+    near_frames: int = 8
+    sure_step_s: float = 0.085  # frames farther apart than two at 25 a second: the cut is between
+    lasting: float = 0.6  # share of the step that remains when three frames a side are averaged
+    min_blend: float = 12.0
+    blend_frames: int = 3  # fewest steps across a dissolve
+    blend_residual: float = 0.45  # what is no blend of the ends, relative to their difference
+    blend_bend: float = 0.16  # root mean square distance from a straight course
+    steady: float = 0.45  # change outside a dissolve, relative to the change across it
+    blend_spans_s: tuple[float, ...] = (0.36, 0.5, 0.75, 1.1, 1.5)
+    same_structure: float = 0.8  # correlation of the ends: above it the picture is the same one
+    blend_structure: float = 0.65  # the same for a dissolve: pans end in what they began with
+    blend_doubt: float = 0.66  # most of residual + half the correlation
+    uniform_level: float = 7.0  # standard deviation of brightness in a nearly uniform picture
+    black_level: float = 40.0
+    max_black_s: float = 2.0  # a longer uniform stretch is a shot of its own
+    min_shot_s: float = 0.25
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            low = min(value) if isinstance(value, tuple) else value
+            if not low > 0:
+                raise BadSettings(f"shot setting {field.name} must be > 0, got {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """A change of shot at ``time_s``; a dissolve or fade takes from ``start_s`` to ``end_s``."""
+
+    time_s: float
+    start_s: float
+    end_s: float
+    kind: str  # cut | dissolve | fade
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Neighbouring frames. ``times_s`` (n,) rising; ``frames`` (n, SMALL_DIM) uint8."""
+
+    times_s: NDArray[np.float64]
+    frames: NDArray[np.uint8]
+
+
+def weighted(frames: NDArray[np.uint8]) -> Floats:
+    """(n, SMALL_DIM) float32 whose absolute differences add up to levels of 0-255."""
+    out = frames.astype(np.float32)
+    out[:, :LUMA_DIM] /= LUMA_DIM
+    out[:, LUMA_DIM:] /= 2 * CHROMA_DIM
+    return out
+
+
+def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Mean difference of two small frames in brightness, plus that in colour; 0-510."""
+    pair = weighted(np.stack([a, b]))
+    return float(np.abs(pair[1] - pair[0]).sum())
+
+
+def boundaries(stretch: Stretch, settings: ShotSettings | None = None) -> list[Boundary]:
+    """Boundaries within one stretch, in order of time."""
+    use = ShotSettings() if settings is None else settings
+    if len(stretch.times_s) < 3:
+        return []
+    frames = weighted(stretch.frames)
+    fades = _fades(stretch, use)
+    cuts = _cuts(stretch.times_s, frames, stretch.frames, use)
+    blends = _blends(stretch.times_s, frames, stretch.frames, use)
+    return _settle(fades, cuts, blends, use)
+
+
+def _settle(
+    fades: list[Boundary], cuts: list[Boundary], blends: list[Boundary], use: ShotSettings
+) -> list[Boundary]:
+    """One boundary for each change: a fade over what leads into it, a cut over a blend."""
+    kept = list(fades)
+    for some in (cuts, blends):
+        for one in some:
+            apart = all(
+                one.end_s + use.min_shot_s <= other.start_s
+                or one.start_s >= other.end_s + use.min_shot_s
+                for other in kept
+            )
+            if apart:
+                kept.append(one)
+    return sorted(kept, key=lambda boundary: boundary.time_s)
+
+
+def _cuts(
+    times: NDArray[np.float64], frames: Floats, raw: NDArray[np.uint8], use: ShotSettings
+) -> list[Boundary]:
+    steps = np.abs(np.diff(frames, axis=0)).sum(axis=1)  # steps[i]: from frame i to i + 1
+    found = []
+    for at in np.flatnonzero(steps >= use.min_cut):
+        low, high = max(0, at - use.near_frames), at + use.near_frames + 1
+        others = np.concatenate([steps[low:at], steps[at + 1 : high]])
+        # The mean of the three largest: repeated frames of slow clips would hide in a mean of all.
+        usual = float(np.sort(others)[-3:].mean()) if others.size else 0.0
+        before = frames[max(0, at - 2) : at + 1].mean(axis=0)
+        after = frames[at + 1 : at + 4].mean(axis=0)
+        lasting = float(np.abs(after - before).sum())
+        jumps = steps[at] >= use.cut_ratio * usual and lasting >= use.lasting * steps[at]
+        if jumps and structure(raw[at], raw[at + 1]) < use.same_structure:
+            before_s, after_s = float(times[at]), float(times[at + 1])
+            wide = after_s - before_s > use.sure_step_s
+            time_s = before_s + 0.6 * (after_s - before_s) if wide else after_s
+            found.append(Boundary(time_s, before_s, after_s, "cut"))
+    return found
+
+
+def _fades(stretch: Stretch, use: ShotSettings) -> list[Boundary]:
+    """A short black or otherwise uniform stretch between two pictures is one boundary."""
+    luma = stretch.frames[:, :LUMA_DIM].astype(np.float32)
+    level, spread = luma.mean(axis=1), luma.std(axis=1)
+    blank = (spread < use.uniform_level) & (level < use.black_level)
+    found = []
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], blank.astype(np.int8), [0]])))
+    times = stretch.times_s
+    for first, end in zip(edges[::2], edges[1::2], strict=True):
+        inside = first > 0 and end < len(times)
+        length_s = float(times[end - 1] - times[first])
+        if not inside or length_s > use.max_black_s:
+            continue
+        start, stop = _slope(level, spread, first, -1), _slope(level, spread, end - 1, 1)
+        middle = float(times[first] + times[end - 1]) / 2
+        found.append(Boundary(middle, float(times[start]), float(times[stop]), "fade"))
+    return found
+
+
+def _slope(level: Floats, spread: Floats, at: int, way: int) -> int:
+    """The frame at which the way out of a uniform picture ends: contrast no longer grows."""
+    reach = at
+    while 0 <= reach + way < len(level):
+        step = spread[reach + way] - spread[reach]
+        if step < 0.02 * spread[reach] and reach != at:
+            break
+        reach += way
+    return reach
+
+
+def _blends(
+    times: NDArray[np.float64], frames: Floats, raw: NDArray[np.uint8], use: ShotSettings
+) -> list[Boundary]:
+    """Windows whose frames run along the line from the first to the last one."""
+    found: list[tuple[float, Boundary]] = []
+    for span_s in use.blend_spans_s:
+        ends = np.searchsorted(times, times + span_s - 1e-3)
+        reach = np.minimum(ends, len(times) - 1)
+        apart = np.abs(frames[reach] - frames).sum(axis=1)
+        # A dissolve across the window shows in its two end frames alone: a cheap first look.
+        for start in (np.flatnonzero(apart[1:-1] >= use.min_blend / 2) + 1).tolist():
+            end = int(ends[start])
+            if end > len(times) - 2 or end - start < use.blend_frames:
+                continue
+            score, residual = _blend_score(times, frames, start, end, use)
+            if score <= 0:
+                continue
+            alike = structure(raw[start], raw[end])
+            if alike < use.blend_structure and residual + alike / 2 < use.blend_doubt:
+                first_s, last_s = float(times[start]), float(times[end])
+                middle_s = (first_s + last_s) / 2
+                found.append((score, Boundary(middle_s, first_s, last_s, "dissolve")))
+    kept: list[Boundary] = []
+    for _, one in sorted(found, key=lambda pair: -pair[0]):
+        if all(one.end_s <= o.start_s or one.start_s >= o.end_s for o in kept):
+            kept.append(one)
+    return kept
+
+
+def _blend_score(
+    times: NDArray[np.float64], frames: Floats, start: int, end: int, use: ShotSettings
+) -> tuple[float, float]:
+    """(score, residual); the score is 0.0 where frames ``start`` to ``end`` are no dissolve."""
+    first = frames[start - 1 : start + 1].mean(axis=0)
+    last = frames[end : end + 2].mean(axis=0)
+    line = last - first
+    size = float(np.abs(line).sum())
+    if size < use.min_blend:
+        return 0.0, 1.0
+    inner = np.linspace(start, end, min(9, end - start + 1)).round().astype(int)
+    away = frames[inner] - first
+    share = away @ line / float(line @ line)
+    straight = (times[inner] - times[start]) / (times[end] - times[start])
+    bend = float(np.sqrt(np.mean((share - straight) ** 2)))
+    residual = float(np.abs(away - share[:, None] * line).sum(axis=1).max()) / size
+    if bend > use.blend_bend or residual > use.blend_residual or np.diff(share).min() < -0.1:
+        return 0.0, residual
+    margin = max(2, (end - start) // 3)
+    before, after = frames[max(0, start - margin)], frames[min(len(frames) - 1, end + margin)]
+    drift = max(float(np.abs(first - before).sum()), float(np.abs(after - last).sum())) / size
+    if drift > use.steady:
+        return 0.0, residual
+    return size * (1.0 - drift) * (1.0 - residual) * (1.0 - bend), residual
+
+
+def structure(a: Small, b: Small) -> float:
+    """Correlation of the brightness of two pictures, -1 to 1; 0 where one of them is uniform."""
+    pair = np.stack([a[:LUMA_DIM], b[:LUMA_DIM]]).astype(np.float32)
+    pair -= pair.mean(axis=1, keepdims=True)
+    sizes = np.linalg.norm(pair, axis=1)
+    return float(pair[0] @ pair[1] / (sizes[0] * sizes[1])) if sizes.min() > 1.0 else 0.0
