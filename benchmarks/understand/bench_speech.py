@@ -36,8 +36,8 @@ MUSIC = ("media-singularity", "media-moh")
 MORE_MUSIC = (("media-openboard", "Sonata para piano.mp3"), ("media-arcade", "funkyrobot.mp3"),
               ("media-arcade", "1918.mp3"), ("media-pyo", "drumloop.wav"),
               ("media-pyo", "flute.aif"), ("media-pyo", "ounkmaster.aif"))  # fmt: skip
-NUMBERS = dict(zip("0 1 2 3 4 5 6 7 8 9 10".split(), "zero one two three four five six seven "
-                   "eight nine ten".split(), strict=True))  # fmt: skip
+FIGURES = "zero one two three four five six seven eight nine ten"
+NUMBERS = {str(n): word for n, word in enumerate(FIGURES.split(" "))}
 LINE = re.compile(r"<s>(.*)</s>\s*\((\S+)\)")
 
 
@@ -182,8 +182,10 @@ def bench_speed() -> None:
         began = time.process_time()
         text = hear(path)
         used = time.process_time() - began
-        print(f"{name:15} {used / seconds:.3f} of real time on one core ({seconds:.0f} s, of which "
-              f"{spoken:.0f} s speech, {len(text.split())} words), peak {peak_mb():.0f} MB")  # fmt: skip
+        print(
+            f"{name:15} {used / seconds:.3f} of real time on one core ({seconds:.0f} s, "
+            f"{spoken:.0f} s of them speech, {len(text.split())} words), peak {peak_mb():.0f} MB"
+        )
 
 
 def bench_long() -> None:

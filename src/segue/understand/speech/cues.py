@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def to_webvtt(cues: Iterable[Cue]) -> str:
     file = pysubs2.SSAFile()
     for cue in cues:
         event = pysubs2.SSAEvent(start=round(cue.start_s * 1000), end=round(cue.end_s * 1000))
-        event.plaintext = cue.text
+        event.plaintext = html.escape(cue.text, quote=False)  # "<" would begin a tag
         file.append(event)
     return file.to_string("vtt")
 
@@ -121,7 +122,7 @@ def read_webvtt(path: Path) -> tuple[Cue, ...]:
     except (OSError, pysubs2.Pysubs2Error, ValueError) as error:
         raise UnreadableMedia(path.name, f"not readable as WebVTT: {error}") from error
     cues = (
-        Cue(event.start / 1000, event.end / 1000, " ".join(event.plaintext.split()))
+        Cue(event.start / 1000, event.end / 1000, " ".join(html.unescape(event.plaintext).split()))
         for event in events
         if not event.is_comment
     )

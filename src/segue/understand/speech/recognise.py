@@ -81,7 +81,7 @@ class Whisper:
             return f"{WHISPER}-int8@{packages()[WHISPER].version}"
         folder = Path(self._model)
         if not folder.is_dir():
-            return self._model[-100:]
+            return _known(self._model)[-100:]
         _check_folder(folder)
         return f"{folder.resolve().name[:60]}@{_digest(folder / 'model.bin')}"
 
@@ -96,7 +96,7 @@ class Whisper:
         except (OSError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise Unavailable(
-                f"speech model {self._model!r} cannot be loaded: {reason}; {REMEDY}"
+                f"speech model {self._model!r} cannot be loaded; {REMEDY}: {reason}"
             ) from error
 
     @cached_property
@@ -169,14 +169,19 @@ def _place(model: str) -> str:
         try:
             return str(get(WHISPER))
         except Unavailable as error:
-            raise Unavailable(f"no speech model: {error}; {REMEDY}") from error
+            raise Unavailable(f"no speech model; {REMEDY}: {error}") from error
     if Path(model).is_dir():
         _check_folder(Path(model))
         return model
-    from faster_whisper import available_models  # noqa: PLC0415 - see above
+    return _known(model)
 
+
+def _known(model: str) -> str:
+    """An id of the Hub, or a name that stands for one."""
     if model.count("/") == 1 and not model.startswith((".", "/", "~")):
         return model
+    from faster_whisper import available_models  # noqa: PLC0415 - see above
+
     if model in available_models():
         return model
     near = difflib.get_close_matches(model, [WHISPER, "none", *available_models()], 1)
