@@ -340,6 +340,28 @@ def test_tags_come_from_the_lists(server, endpoint):
     form = server.asked[0]["response_format"]["json_schema"]["schema"]
     assert "western" in form["properties"]["genre"]["items"]["enum"]
     assert form["additionalProperties"] is False
+    told = server.asked[0]["messages"][0]["content"]
+    assert "genre: action, adventure," in told
+    assert told.endswith('{"genre": [...], "mood": [...], "setting": [...], "topic": [...]}')
+
+
+def test_lists_may_be_asked_for_one_by_one(server, endpoint):
+    def answer(body):
+        (kind,) = body["response_format"]["json_schema"]["schema"]["properties"]
+        return json.dumps({kind: TAGS[kind]})
+
+    server.answer = answer
+    chat = Chat(Remote(endpoint))
+    assert LargeTags(chat, apart=True).run([ITEM, ITEM])[1].labels == (
+        LargeTags(Chat(Remote(endpoint)), apart=True).run([ITEM])[0].labels
+    )
+    assert len(server.asked) == 12
+    (found,) = LargeTags(chat, apart=True).run([ITEM])
+    assert [x.label for x in found.labels] == ["adventure", "drama", "tense", "sea"]
+    assert LargeTags(chat, apart=True).model != LargeTags(chat).model
+    # one list that fails takes the others with it: half of the tags are not the item's tags
+    server.answer = lambda body: answer(body) if "genre" in str(body) else "?"
+    assert LargeTags(chat, apart=True).run([ITEM])[0].labels == ()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -24,7 +23,10 @@ NAME_CHARS = 100  # what the store's columns hold
 
 @dataclass(frozen=True)
 class Ask(Generic[Form]):
-    """One question. ``content`` is the hash of all that the model reads beside the prompt."""
+    """One question. ``content`` is the hash of all that the model reads beside the prompt.
+
+    ``system`` says in words what JSON is wanted: not every server enforces ``form``.
+    """
 
     system: str
     user: str
@@ -154,17 +156,25 @@ class Chat:
             "stream": False,
         }
         if FORMATS[number] == "json_schema":
-            schema_ = {"name": "answer", "strict": True, "schema": ask.form.model_json_schema()}
+            schema_ = {"name": "answer", "strict": True, "schema": _schema(ask.form)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema_}
         elif FORMATS[number] == "json_object":
             body["response_format"] = {"type": "json_object"}
         return body
 
 
+def _schema(form: type[BaseModel]) -> Json:
+    """The JSON schema without titles and descriptions: a small model takes them for content."""
+    bare = form.model_json_schema()
+    bare.pop("title", None)
+    bare.pop("description", None)
+    for field_ in bare.get("properties", {}).values():
+        field_.pop("title", None)
+    return bare
+
+
 def _opening(ask: Ask[Form]) -> list[Json]:
-    form = json.dumps(ask.form.model_json_schema(), ensure_ascii=False)
-    system = f"{ask.system}\nAnswer with one JSON object and nothing else. Its JSON schema: {form}"
-    return [{"role": "system", "content": system}, {"role": "user", "content": ask.user}]
+    return [{"role": "system", "content": ask.system}, {"role": "user", "content": ask.user}]
 
 
 def _reproach(answer: str, wrong: str) -> list[Json]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
@@ -137,6 +137,13 @@ class Vocabulary:
         digest = hashlib.sha256(repr((self.lists, self.most)).encode()).hexdigest()[:8]
         return f"{prompts.TAGS_VERSION}-{digest}"
 
+    @property
+    def prompt(self) -> str:
+        """The instructions, with the lists in words: a small model reads no schema."""
+        lists = "\n".join(f"{kind}: {', '.join(words)}" for kind, words in self.lists.items())
+        shape = ", ".join(f'"{kind}": [...]' for kind in self.lists)
+        return prompts.TAGS.format(most=self.most, lists=lists, shape=f"{{{shape}}}")
+
     def form(self) -> type[BaseModel]:
         """A model whose schema names the lists."""
         fields: dict[str, Any] = {
@@ -148,6 +155,11 @@ class Vocabulary:
         }
         made = create_model("TagsForm", __config__=ConfigDict(extra="forbid"), **fields)
         return cast("type[BaseModel]", made)
+
+    def apart(self) -> tuple[Vocabulary, ...]:
+        """One vocabulary a list."""
+        empty = dict.fromkeys(("genre", "mood", "setting", "topic"), ())
+        return tuple(Vocabulary(**empty | {k: w}, most=self.most) for k, w in self.lists.items())
 
 
 DEFAULT_VOCABULARY = Vocabulary()
@@ -165,14 +177,11 @@ class LargeTags:
     vocabulary: Vocabulary = DEFAULT_VOCABULARY
     reading: Reading = prompts.DEFAULT_READING
     name: str = "tags"
-    form: type[BaseModel] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "form", self.vocabulary.form())
+    apart: bool = False  # one question a list: a small model loses itself in several
 
     @property
     def model(self) -> str:
-        return named(self.chat.server.name, self.vocabulary.version)
+        return named(self.chat.server.name, f"{self.vocabulary.version}{'-apart' * self.apart}")
 
     def source(self, item: ItemSource) -> str:
         return _source(item, self.local, self.reading)
@@ -181,19 +190,25 @@ class LargeTags:
         """Findings of each item, in order."""
         read = {n: matter(item, self.reading) for n, item in enumerate(items)}
         reasons = _unasked(items, read, self.reading)
-        asked = [n for n in read if n not in reasons]
-        asks = [
-            Ask(prompts.TAGS, read[n].as_data, self.form, read[n].content, max_tokens=200)
-            for n in asked
-        ]
-        out: dict[int, Findings] = {}
-        for n, answer in zip(asked, self.chat.ask(self.vocabulary.version, asks), strict=True):
-            if isinstance(answer, NoAnswer):
-                reasons[n] = str(answer)
-            else:
-                out[n] = Findings(labels=_labels(answer.model_dump()))
+        asked = {n: words for n, words in read.items() if n not in reasons}
+        labels: dict[int, tuple[Label, ...]] = dict.fromkeys(asked, ())
+        for vocabulary in self.vocabulary.apart() if self.apart else (self.vocabulary,):
+            for n, answer in zip(asked, self._ask(vocabulary, asked), strict=True):
+                if isinstance(answer, NoAnswer):
+                    reasons[n] = str(answer)
+                else:
+                    labels[n] += _labels(answer.model_dump())
+        out = {n: Findings(labels=own) for n, own in labels.items() if n not in reasons}
         out |= _fallen(self.local, items, reasons, "tags")
         return [out[n] for n in range(len(items))]
+
+    def _ask(self, vocabulary: Vocabulary, asked: dict[int, Matter]) -> list[BaseModel | NoAnswer]:
+        form = vocabulary.form()
+        asks = [
+            Ask(vocabulary.prompt, words.as_data, form, words.content, max_tokens=200)
+            for words in asked.values()
+        ]
+        return self.chat.ask(vocabulary.version, asks)
 
 
 def _labels(chosen: dict[str, list[str]]) -> tuple[Label, ...]:
