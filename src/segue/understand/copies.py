@@ -247,8 +247,13 @@ def _agreement(
     for row, value in zip(i.tolist(), weight.tolist(), strict=True):
         best[row] = max(best.get(row, 0.0), value)
     # Two frames that match the same one are one witness.
-    matched = sum(sorted(best.values(), reverse=True)[: len(np.unique(j))])
-    return min(1.0, matched / of) * (1 - 0.5 ** (matched + 1))
+    kept = np.array(sorted(best.values(), reverse=True)[: len(np.unique(j))])
+    count = np.arange(1, len(kept) + 1)
+    matched = np.cumsum(kept)
+    # The root: a copy's keyframes need not be those of the original. The best few decide, so that
+    # a weak match beside strong ones takes nothing away.
+    scores = matched / count * np.sqrt(np.minimum(1.0, count / of)) * (1 - 0.5 ** (matched + 1))
+    return float(scores.max())
 
 
 def _overlap(a: HashTrack, b: HashTrack, offset_s: float) -> int:
