@@ -1,0 +1,151 @@
+"""Shots and scenes of made films whose boundaries are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+import media_makers
+from segue.core.errors import BadSettings
+from segue.ingest.examine import examine
+from segue.ingest.limits import MediaLimits
+from segue.ingest.media import Budget, Examined, Found
+from segue.ingest.run import ingest
+from segue.ingest.scan import scan
+from segue.ingest.scenes import scenes
+from segue.ingest.shots import SMALL_DIM, ShotSettings, Stretch, boundaries
+from segue.store import schema
+from segue.store.workspace import Workspace
+
+TWO_FRAMES = 2.1 / 25
+CUTS = [("a", 3.0, 0.0), ("b", 2.6, 0.0), ("c", 2.2, 0.0), ("d", 3.4, 0.0)]
+FIXED = {"sc_threshold": "0", "preset": "ultrafast"}
+
+
+def look(path: Path, limits: MediaLimits | None = None) -> Examined:
+    (found,) = (f for f in scan([path.parent]) if f.path == str(path))
+    assert isinstance(found, Found)
+    return examine(found, MediaLimits() if limits is None else limits)
+
+
+def starts(seen: Examined) -> list[float]:
+    return [shot.start_s for shot in seen.shots][1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "gop", "options"),
+    [
+        ("scenecut.mp4", "libx264", 250, {"preset": "veryfast"}),
+        ("fixed.mp4", "libx264", 50, FIXED),
+        ("one-group.mkv", "libx264", 1000, FIXED),
+        ("short-groups.avi", "mpeg4", 12, {}),
+        ("all-keyframes.mkv", "ffv1", 1, {}),
+        ("program-stream.mpg", "mpeg2video", 15, {}),
+    ],
+)
+def test_cuts_are_found_in_every_encoding(tmp_path, name, codec, gop, options):
+    if codec not in __import__("av").codecs_available:
+        pytest.skip(f"FFmpeg without {codec}")
+    seen = look(media_makers.shots(tmp_path / name, CUTS, codec, gop, options=options))
+    assert starts(seen) == pytest.approx([3.0, 5.6, 7.8], abs=TWO_FRAMES)
+    assert seen.shots[-1].end_s == pytest.approx(11.2, abs=0.2)
+    assert [s.start_s for s in seen.scenes] == [s.start_s for s in seen.shots]
+    frames = [asset for asset in seen.assets if asset.kind == "keyframe"]
+    for scene in seen.scenes:
+        assert scene.keyframe is not None
+        assert scene.start_s <= frames[scene.keyframe].time_s < scene.end_s
+
+
+@pytest.mark.parametrize("blend_s", [0.5, 0.8, 1.4])
+def test_a_dissolve_is_one_boundary_within_its_time(tmp_path, blend_s):
+    parts = [("a", 4.0, blend_s), ("b", 3.0, 0.0)]
+    seen = look(media_makers.shots(tmp_path / "a.mp4", parts, "libx264", 50, options=FIXED))
+    (start_s,) = starts(seen)
+    assert 4.0 - blend_s - TWO_FRAMES <= start_s <= 4.0 + TWO_FRAMES
+
+
+def test_a_fade_through_black_is_one_boundary(tmp_path):
+    parts = [("a", 3.0, 0.6), ("black", 0.8, 0.5), ("b", 3.0, 0.0)]
+    seen = look(media_makers.shots(tmp_path / "a.mp4", parts, "libx264", 250))
+    assert starts(seen) == pytest.approx([3.2], abs=0.3)
+
+
+def test_a_cut_there_and_back_between_two_like_keyframes(tmp_path):
+    """The keyframes at 0 s and 4 s show the same: only the size of packets tells of the visit."""
+    parts = [("a", 1.5, 0.0), ("b", 1.0, 0.0), ("a", 3.5, 0.0)]
+    seen = look(media_makers.shots(tmp_path / "a.mp4", parts, "libx264", 100, options=FIXED))
+    assert starts(seen) == pytest.approx([1.5, 2.5], abs=TWO_FRAMES)
+    assert len(seen.scenes) == 1, "what returns to its first picture is one scene"
+
+
+def test_a_still_film_is_one_shot(tmp_path):
+    seen = look(media_makers.shots(tmp_path / "a.mp4", [("a", 6.0, 0.0)], "libx264", 50))
+    (shot,), (scene,) = seen.shots, seen.scenes
+    assert (shot.start_s, scene.start_s, scene.keyframe) == (0.0, 0.0, 0)
+    assert scene.end_s == pytest.approx(6.0, abs=0.1)
+    assert 0.2 < shot.brightness < 0.8
+    assert 0.0 <= shot.motion < 5.0
+    assert sum(share for _, share in shot.colours) <= 1.001
+    assert all(len(colour) == 7 and colour[0] == "#" for colour, _ in shot.colours)
+
+
+def test_the_longest_scenes_get_the_keyframes_there_are(tmp_path):
+    path = media_makers.shots(tmp_path / "a.avi", CUTS)
+    seen = look(path, MediaLimits(max_keyframes=2))
+    assert [scene.keyframe for scene in seen.scenes] == [0, None, None, 1]
+    assert [asset.kind for asset in seen.assets] == ["poster", "keyframe", "keyframe"]
+
+
+def test_short_of_time_it_keeps_what_the_keyframes_show(tmp_path, monkeypatch):
+    monkeypatch.setattr(Budget, "share", lambda _: 2.0)
+    path = media_makers.shots(tmp_path / "a.mp4", CUTS, "libx264", 25, options=FIXED)
+    seen = look(path)
+    assert starts(seen) == pytest.approx([3.0, 5.6, 7.8], abs=1.05)
+
+
+def test_a_damaged_file_keeps_its_other_shots(tmp_path):
+    path = media_makers.shots(tmp_path / "a.avi", CUTS)
+    data = bytearray(path.read_bytes())
+    middle = len(data) * 2 // 5
+    data[middle : middle + 2000] = b"\xff" * 2000
+    path.write_bytes(bytes(data))
+    found = starts(look(path))
+    assert found[0] == pytest.approx(3.0, abs=TWO_FRAMES)
+    assert found[2] - found[1] == pytest.approx(2.2, abs=TWO_FRAMES), "an AVI counts chunks as time"
+
+
+def test_shots_and_scenes_are_stored_with_their_item(tmp_path):
+    folder = tmp_path / "media"
+    folder.mkdir()
+    media_makers.shots(folder / "a.mp4", CUTS, "libx264")
+    workspace = Workspace.create(tmp_path / "workspace")
+    assert ingest(workspace, [folder]).added == 1
+    with workspace.engine.connect() as tx:
+        rows = tx.execute(sa.select(schema.scenes)).mappings().all()
+        (extra,) = tx.execute(sa.select(schema.items.c.extra)).scalars()
+    shots = [row for row in rows if row["level"] == "shot"]
+    assert [row["position"] for row in shots] == [0, 1, 2, 3]
+    assert {row["keyframe"] for row in rows if row["level"] == "scene"} == {0, 1, 2, 3}
+    assert [part["start_s"] for part in extra["look"]] == [row["start_s"] for row in shots]
+
+
+def test_flashes_and_changes_of_light_are_no_boundaries():
+    picture = np.random.default_rng(5).integers(30, 200, SMALL_DIM).astype(np.uint8)
+    frames = np.repeat(picture[None], 80, axis=0)
+    frames[20] = 255 - picture  # one odd frame
+    ramp = np.linspace(1.0, 0.6, 30)[:, None]
+    frames[40:70] = (frames[40:70] * ramp).astype(np.uint8)  # the light goes down
+    frames[70:] = frames[69]
+    assert boundaries(Stretch(np.arange(80) / 25, frames)) == []
+
+
+def test_scenes_of_nothing_are_none():
+    assert scenes([], [], np.zeros(0), np.zeros((0, SMALL_DIM), np.uint8)) == []
+
+
+def test_shot_settings_refuse_nonsense():
+    with pytest.raises(BadSettings, match="min_cut must be > 0, got 0"):
+        ShotSettings(min_cut=0)
