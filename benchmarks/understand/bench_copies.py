@@ -34,8 +34,6 @@ from segue.understand.sound.fingerprint import SoundPrint
 from segue.understand.sources import Clip, ItemSource
 
 ORIGINAL = "original"
-# One work under two names in the packages: earth.mp4 has been seen elsewhere as well.
-SAME_SCENE = ({"test_A", "test_B"},)  # eight fish in one tank, filmed on: another part of one work
 
 
 @dataclass(frozen=True)
