@@ -47,6 +47,22 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 DURATION = Duration()
 
 
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the work runs, and how long: ``--engine --workers --address --budget``."""
+    for option in (
+        click.option("--budget", type=DURATION, help="Begin no dear step after this time: 8h."),
+        click.option("--address", help="Of a Dask scheduler: tcp://host:8786."),
+        click.option("--workers", type=click.IntRange(min=1), help="How many; else all cores."),
+        click.option(
+            "--engine", default="here", show_default=True,
+            type=click.Choice(["here", "cores", "dask"]),
+            help="In this process, on all cores, or on Dask.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 @contextmanager
 def steps(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """A callable for one line a step, on stderr, with the time since the start."""

@@ -68,8 +68,13 @@ class Findings:
 class Step(Protocol):
     """One way to understand an item."""
 
-    name: str  # "speech"
-    model: str  # "whisper-base-int8@1.0.0": what it says is kept under this name, its alone
+    @property
+    def name(self) -> str:
+        """``"speech"``"""
+
+    @property
+    def model(self) -> str:
+        """``"whisper-base-int8@1.0.0"``: what it says is kept under this name, its alone."""
 
     def source(self, item: ItemSource) -> str:
         """Hash of all that :meth:`run` would read of the item; "" where there is nothing to do."""

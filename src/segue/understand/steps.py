@@ -252,3 +252,10 @@ def failures(engine: sa.Engine) -> list[tuple[str, str, int, str]]:
     )
     with engine.connect() as connection:
         return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+
+
+def forget_failures(engine: sa.Engine) -> int:
+    """Let the next run try everything that failed again; returns how much that is."""
+    with engine.begin() as connection:
+        gone = connection.execute(sa.delete(schema.done).where(schema.done.c.status == "failed"))
+        return int(gone.rowcount)

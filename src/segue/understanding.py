@@ -1,0 +1,238 @@
+"""Which models look at a workspace's items, by its settings, and where they run."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from segue.config import NONE, LargeModel, Settings, Understanding, read_settings
+from segue.core.errors import BadSettings
+from segue.engine.engine import Engine, Job, Within
+from segue.engine.registry import make_engine
+from segue.store import schema
+from segue.store.workspace import Workspace
+from segue.understand import copies
+from segue.understand.encoders import registry
+from segue.understand.findings import Step
+from segue.understand.run import Encoders, Progress, StepPlan, UnderstandReport, understand
+from segue.understand.sources import ItemSource
+from segue.understand.steps import Task, Tried, work
+
+TRIES = 2  # of one item on an engine; later runs try again
+SUMMARY, TAGS = "summary", "tags"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The settings that decide what is looked at; plain values, so that they travel."""
+
+    understand: Understanding = field(default_factory=Understanding)
+    llm: LargeModel = field(default_factory=LargeModel)
+
+    @staticmethod
+    def of(settings: Settings) -> Chosen:
+        return Chosen(settings.understand, settings.llm)
+
+
+def encoders_of(chosen: Understanding) -> Encoders:
+    """The encoders by their names in the settings."""
+    text = registry.make(chosen.text)
+    picture = None if chosen.pictures == NONE else registry.make(chosen.pictures)
+    sound = None if chosen.sound == NONE else registry.make(chosen.sound)
+    for name, made, kind in (("pictures", picture, "picture"), ("sound", sound, "sound")):
+        if made is not None and getattr(made, "kind", "") != kind:
+            raise BadSettings(
+                f"[understand] {name} = {getattr(chosen, name)!r} is no classifier of {name}; "
+                "an encoder of pictures and words is used by: segue reembed"
+            )
+    return Encoders(text=text, picture=picture, sound=sound)  # type: ignore[arg-type]
+
+
+def plan_of(chosen: Chosen) -> StepPlan:
+    """All steps that the settings want."""
+    from segue.understand.sight.attributes import Attributes  # noqa: PLC0415 - models of pictures
+    from segue.understand.sight.look import Look  # noqa: PLC0415
+    from segue.understand.sight.ocr import ScreenText  # noqa: PLC0415
+    from segue.understand.sight.phash import PicturePrint  # noqa: PLC0415
+    from segue.understand.sound.fingerprint import SoundPrint  # noqa: PLC0415
+    from segue.understand.sound.music import Music  # noqa: PLC0415
+    from segue.understand.sound.timeline import SoundTimeline  # noqa: PLC0415
+    from segue.understand.speech.transcript import Speech, speech_steps  # noqa: PLC0415
+
+    told = chosen.understand
+    seen: tuple[Step, ...] = () if told.pictures == NONE else (Look(), PicturePrint(), Attributes())
+    heard: tuple[Step, ...] = () if told.sound == NONE else (SoundTimeline(), SoundPrint(), Music())
+    subtitles, *recognised = speech_steps(
+        Speech(model=told.speech, language=told.language, chinese=told.chinese)
+    )
+    words, asked = _words(chosen)
+    screen: tuple[Step, ...] = () if told.pictures == NONE else (ScreenText(),)
+
+    def wanted(steps: Sequence[Step]) -> tuple[Step, ...]:
+        return tuple(
+            step for step in steps
+            if step.name not in told.skip and (not told.only or step.name in told.only)
+        )  # fmt: skip
+
+    every = (subtitles, *seen, *heard, *words, *recognised, *screen, *asked)
+    _check_names(told, [step.name for step in every])
+    return StepPlan(
+        cheap=wanted((subtitles, *seen, *heard)),
+        words=wanted(words),
+        dear=wanted((*recognised, *screen, *asked)),
+    )
+
+
+def _check_names(told: Understanding, names: Sequence[str]) -> None:
+    for key in ("skip", "only"):
+        for name in getattr(told, key):
+            if name not in names:
+                raise BadSettings(
+                    f"[understand] {key}: no step is named {name!r}; there are: {', '.join(names)}"
+                )
+
+
+def _words(chosen: Chosen) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """The steps over words: those of this machine, and those of a language model, if any."""
+    from segue.understand.words.step import word_steps  # noqa: PLC0415 - the text encoder
+
+    steps = word_steps()
+    model = chosen.llm
+    if not model.url and not model.local:
+        return steps, ()
+    from segue.understand.remote.chat import Chat  # noqa: PLC0415 - where it is configured
+    from segue.understand.remote.steps import LargeSummary, LargeTags  # noqa: PLC0415
+
+    server = _server(model)
+    by_name = {step.name: step for step in steps}
+    asked: list[Step] = []
+    if model.summary:
+        asked.append(LargeSummary(Chat(server), local=by_name.pop(SUMMARY)))
+    if model.tags:
+        asked.append(LargeTags(Chat(server), apart=model.local))
+    return tuple(by_name.values()), tuple(asked)
+
+
+def _server(model: LargeModel) -> Any:
+    if model.local:
+        from segue.understand.remote.local import LocalModel  # noqa: PLC0415
+
+        return LocalModel(model.model) if model.model else LocalModel()
+    from segue.understand.remote.endpoint import Endpoint, Remote  # noqa: PLC0415
+
+    return Remote(
+        Endpoint(model.url, model.model, key_variable=model.key_env, timeout_s=model.timeout_s)
+    )
+
+
+@functools.cache
+def _steps(chosen: Chosen) -> dict[str, Step]:
+    """Steps by name, once a process: their models stay loaded."""
+    plan = plan_of(chosen)
+    return {step.name: step for step in (*plan.cheap, *plan.words, *plan.dear)}
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The task of an engine: one item for one step, by name, as models do not travel."""
+
+    chosen: Chosen
+
+    def __call__(self, matter: tuple[str, ItemSource]) -> list[Tried]:
+        name, item = matter
+        return work(Task(_steps(self.chosen)[name], (item,)))
+
+
+@dataclass(frozen=True)
+class OnEngine:
+    """Runs steps item by item on an engine. What a worker's death cost is a failed try."""
+
+    engine: Engine
+    chosen: Chosen
+    in_time: Callable[[], bool] = lambda: True
+
+    def __call__(self, tasks: Sequence[Task]) -> Iterator[list[Tried]]:
+        items = {str(item.num): item for task in tasks for item in task.items}
+        names = {str(item.num): task.step.name for task in tasks for item in task.items}
+        jobs = Within(
+            (Job(key, (names[key], item)) for key, item in items.items()),
+            lambda: not self.in_time(),
+        )
+        for outcome in self.engine.run(Worker(self.chosen), jobs, tries=TRIES):
+            if outcome.value is not None:
+                yield outcome.value
+            else:
+                yield [Tried(items[outcome.key], None, outcome.reason, outcome.seconds)]
+
+
+def understand_workspace(
+    workspace: Workspace,
+    *,
+    progress: Progress | None = None,
+    engine: str = "here",
+    workers: int | None = None,
+    address: str | None = None,
+    budget_s: float | None = None,
+) -> UnderstandReport:
+    """Everything that the settings ask for, here, on all cores, or on a Dask cluster."""
+    chosen = Chosen.of(read_settings(workspace.root))
+    plan, encoders = plan_of(chosen), encoders_of(chosen.understand)
+    if engine == "here":
+        make_engine(engine, workers=workers, address=address)  # refuses what does not fit
+        report = understand(
+            workspace, progress=progress, encoders=encoders, steps=plan, budget_s=budget_s
+        )
+    else:
+        with make_engine(engine, workers=workers, address=address) as made:
+            report = understand(
+                workspace, progress=progress, encoders=encoders, steps=plan,
+                run=OnEngine(made, chosen), budget_s=budget_s,
+            )  # fmt: skip
+    propose_copies(workspace)
+    return report
+
+
+def propose_copies(workspace: Workspace) -> int:
+    """Find pairs that look like one work; what a person decided stays. Returns how many are new."""
+    table = schema.copies
+    items = _fingerprints(workspace)
+    pairs = copies.propose(items)
+    with workspace.engine.begin() as connection:
+        decided = {
+            (row.item_num, row.other_num)
+            for row in connection.execute(
+                sa.select(table.c.item_num, table.c.other_num).where(table.c.status != "proposed")
+            )
+        }
+        connection.execute(sa.delete(table).where(table.c.status == "proposed"))
+        rows = [
+            {"item_num": p.first, "other_num": p.second, "score": p.score,
+             "evidence": p.evidence, "status": "proposed"}
+            for p in pairs if (p.first, p.second) not in decided
+        ]  # fmt: skip
+        if rows:
+            connection.execute(sa.insert(table), rows)
+    return len(rows)
+
+
+def _fingerprints(workspace: Workspace) -> list[copies.Fingerprints]:
+    """Of all items that have any."""
+    i, p = schema.items.c, schema.prints.c
+    found: dict[int, dict[str, bytes]] = {}
+    with workspace.engine.connect() as connection:
+        for num, kind, data in connection.execute(sa.select(p.item_num, p.kind, p.data)):
+            found.setdefault(num, {})[kind] = data
+        rows = connection.execute(
+            sa.select(i.num, i.title, i.description, i.duration_s).order_by(i.num)
+        ).all()
+    return [
+        copies.Fingerprints(
+            row.num, found[row.num].get("picture", b""), found[row.num].get("sound", b""),
+            row.title, row.description, row.duration_s,
+        )
+        for row in rows if row.num in found
+    ]  # fmt: skip
