@@ -67,7 +67,7 @@ def reduced(frame: Any, limits: MediaLimits) -> Any:
     if scale == 1.0:
         return frame
     width, height = max(2, round(frame.width * scale)), max(2, round(frame.height * scale))
-    return frame.reformat(width=width, height=height, interpolation="AREA")
+    return frame.reformat(width=width, height=height, interpolation="FAST_BILINEAR")
 
 
 def frame_jpeg(frame: Any, limits: MediaLimits) -> bytes:

@@ -33,7 +33,8 @@ class ShotSettings:
     """
 
     min_cut: float = 12.0
-    cut_ratio: float = 2.2  # the step over the larger steps near it
+    cut_ratio: float = 2.2  # the step over the larger ones on the calmer side of it
+    lively_ratio: float = 1.35  # and on the livelier side
     near_frames: int = 8
     sure_step_s: float = 0.085  # frames farther apart than two at 25 a second: the cut is between
     lasting: float = 0.6  # share of the step that remains when three frames a side are averaged
@@ -126,20 +127,25 @@ def _cuts(
     steps = np.abs(np.diff(frames, axis=0)).sum(axis=1)  # steps[i]: from frame i to i + 1
     found = []
     for at in np.flatnonzero(steps >= use.min_cut):
-        low, high = max(0, at - use.near_frames), at + use.near_frames + 1
-        others = np.concatenate([steps[low:at], steps[at + 1 : high]])
-        # The mean of the three largest: repeated frames of slow clips would hide in a mean of all.
-        usual = float(np.sort(others)[-3:].mean()) if others.size else 0.0
+        left = _usual(steps[max(0, at - use.near_frames) : at])
+        right = _usual(steps[at + 1 : at + use.near_frames + 1])
         before = frames[max(0, at - 2) : at + 1].mean(axis=0)
         after = frames[at + 1 : at + 4].mean(axis=0)
         lasting = float(np.abs(after - before).sum())
-        jumps = steps[at] >= use.cut_ratio * usual and lasting >= use.lasting * steps[at]
-        if jumps and structure(raw[at], raw[at + 1]) < use.same_structure:
+        calm, lively = min(left, right), max(left, right)
+        jumps = steps[at] >= max(use.cut_ratio * calm, use.lively_ratio * lively)
+        lasts = lasting >= use.lasting * steps[at]
+        if jumps and lasts and structure(raw[at], raw[at + 1]) < use.same_structure:
             before_s, after_s = float(times[at]), float(times[at + 1])
             wide = after_s - before_s > use.sure_step_s
             time_s = before_s + 0.6 * (after_s - before_s) if wide else after_s
             found.append(Boundary(time_s, before_s, after_s, "cut"))
     return found
+
+
+def _usual(steps: Floats) -> float:
+    """Mean of the three largest: repeated frames of slow clips would hide in a mean of all."""
+    return float(np.sort(steps)[-3:].mean()) if steps.size else 0.0
 
 
 def _fades(stretch: Stretch, use: ShotSettings) -> list[Boundary]:
@@ -180,9 +186,12 @@ def _blends(
     for span_s in use.blend_spans_s:
         ends = np.searchsorted(times, times + span_s - 1e-3)
         reach = np.minimum(ends, len(times) - 1)
+        # A cheap first look at all windows: are the ends apart, and the middle a blend of them?
         apart = np.abs(frames[reach] - frames).sum(axis=1)
-        # A dissolve across the window shows in its two end frames alone: a cheap first look.
-        for start in (np.flatnonzero(apart[1:-1] >= use.min_blend / 2) + 1).tolist():
+        middle = frames[(np.arange(len(times)) + reach) // 2]
+        off = np.abs(middle - (frames + frames[reach]) / 2).sum(axis=1)
+        likely = (apart >= use.min_blend / 2) & (off < 0.75 * apart)
+        for start in (np.flatnonzero(likely[1:-1]) + 1).tolist():
             end = int(ends[start])
             if end > len(times) - 2 or end - start < use.blend_frames:
                 continue
