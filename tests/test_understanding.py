@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -12,6 +13,7 @@ from segue.store import schema
 from segue.store.catalogue import put_items
 from segue.store.workspace import Workspace
 from segue.understand.findings import Findings, Print
+from segue.understand.sight.phash import HashTrack
 from segue.understand.steps import failures, put
 from segue.understanding import (
     Chosen,
@@ -100,14 +102,11 @@ def test_all_cores_find_what_this_process_finds(workspace, tmp_path):
 
 
 def test_a_decision_about_a_copy_stays(workspace):
+    hashes = np.random.default_rng(0).integers(2**63, 2**64, 20, dtype=np.uint64)
+    seen = HashTrack(np.arange(20.0), hashes).to_bytes()
     with workspace.engine.begin() as connection:
         for num in (1, 2):
-            connection.execute(
-                sa.update(schema.items)
-                .where(schema.items.c.num == num)
-                .values(title="A long winding title", description=TEXTS["en"], duration_s=9.0)
-            )
-            put(connection, num, "p", Findings(prints=(Print("sound", b""), Print("picture", b""))))
+            put(connection, num, "p", Findings(prints=(Print("picture", seen),)))
     assert propose_copies(workspace) == 1
     assert propose_copies(workspace) == 1  # proposed anew, not twice
     with workspace.engine.begin() as connection:
