@@ -1,0 +1,1 @@
+"""What an item's words say: language, summary, sentiment, keywords, topics, genres."""
