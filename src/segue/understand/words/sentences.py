@@ -74,7 +74,7 @@ def body(text: str) -> str:
     starts = [match.end() for match in STARTS.finditer(text[: len(text) // 2])]
     if starts:
         text = text[starts[-1] :]
-    ends = ENDS.search(text, len(text) // 2)
+    ends = ENDS.search(text)
     return text[: ends.start()] if ends else text
 
 

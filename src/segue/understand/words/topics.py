@@ -96,8 +96,8 @@ class TopicRule:
     """Which topics are named."""
 
     most: int = 3
-    least: float = 2.2  # standard deviations above a film plot in general
-    long_least: float = 1.8  # of the body: a mean of many sentences strays less
+    least: float = 2.8  # standard deviations above a film plot in general
+    long_least: float = 2.4  # of the body: a mean of many sentences strays less
 
     def __post_init__(self) -> None:
         if self.most < 1 or min(self.least, self.long_least) <= 0:
