@@ -260,9 +260,8 @@ def bench_topics() -> None:
         found = ", ".join(f"{names[t]} {over[n][t]:.1f}" for t in best)
         print(f"{films[n].title} [{found}] {films[n].overview[:230]}")
     named = np.sort(over, axis=1)[:, -1] >= rule.least
-    print(
-        f"{count} topics of {len(picked)} plots; of all {len(films)} plots {named.mean():.3f} get a topic"
-    )
+    share = f"of all {len(films)} plots {named.mean():.3f} get one"
+    print(f"{count} topics of {len(picked)} plots; {share}")
 
 
 SHORT = {

@@ -40,8 +40,14 @@ GERMAN = (
 CHINESE = "一个年轻的侦探在雨夜里追查连环杀手的下落。警察在城里发现了第三个受害者，凶手留下了线索。"
 
 
-def item(description: str = "", cues: tuple[Cue, ...] = (), texts: tuple[Clip, ...] = (),
-         title: str = "A title", tags: tuple[str, ...] = (), kind: str = "movie") -> ItemSource:  # fmt: skip
+def item(
+    description: str = "",
+    cues: tuple[Cue, ...] = (),
+    texts: tuple[Clip, ...] = (),
+    title: str = "A title",
+    tags: tuple[str, ...] = (),
+    kind: str = "movie",
+) -> ItemSource:
     return ItemSource(
         1, "", (), (), kind=kind, title=title, description=description, tags=tags, texts=texts,
         cues=cues,
