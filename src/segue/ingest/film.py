@@ -31,6 +31,8 @@ CUT = 25.0  # and from which on a keyframe that breaks the rhythm may begin anot
 SPIKE = 0.45, 5.0  # a packet so large beside its keyframe, and beside the usual packet
 QUIET = 1.6  # largest over usual size of packets where nothing happens before the next keyframe
 QUIET_PACKETS = 24  # fewer tell nothing, and are cheap to decode
+FIRST_PACKETS = 9  # looked at before a keyframe is trusted to be a cut
+LAST_PACKETS = 4  # none of them a B-frame, among others that are: the encoder met a change
 SETTLED_S = 0.5  # decoding stops when the picture has looked like the next keyframe for so long
 RHYTHM = 0.95  # a shorter stretch than this share of the longest was ended by the encoder
 MOST_FRAMES = 400_000  # small frames kept, 864 bytes each
@@ -161,7 +163,21 @@ class Film:
                 self.samples.given.append(Boundary(time_s, time_s, time_s, "cut"))
 
     def _quiet(self, sizes: NDArray[np.float64], packet: Any) -> bool:
-        return quiet(self._held) and not _spike(sizes, packet.size)
+        """True where all speaks for a change at the very end of the group, the next keyframe."""
+        level = quiet(self._held) and not _spike(sizes, packet.size)
+        return level and self._begins_level()
+
+    def _begins_level(self) -> bool:
+        """Decode a few frames: encoders put a keyframe some frames before a cut, now and then."""
+        if self._fine is None or self._key is None:
+            return True
+        worst = 0.0
+        for frame in _decoded(self._fine, self._held[:FIRST_PACKETS], self):
+            time_s, now = self._frame_time(frame, self._held[0]), small(frame)
+            self.samples.add(time_s, now)
+            worst = max(worst, difference(self._key[1], now))
+            self.refined += 1
+        return worst < CHANGED
 
     def _skip(self) -> None:
         if self.samples.times_s:
@@ -242,8 +258,13 @@ def quiet(packets: list[Any]) -> bool:
         return False
     ahead = np.maximum.accumulate(stamps)
     moves = np.flatnonzero(np.diff(ahead) > 0) + 1
+    if len(moves) < QUIET_PACKETS // 4:
+        return False
     sizes = np.array([packets[n].size for n in moves], dtype=np.float64)
-    if len(sizes) < QUIET_PACKETS // 4:
+    restless = (
+        len(moves) < 0.7 * len(packets) and moves[-LAST_PACKETS] >= len(packets) - LAST_PACKETS
+    )
+    if restless:
         return False
     middle = np.median(np.stack([sizes[:-2], sizes[1:-1], sizes[2:]]), axis=0)
     return bool(middle.max() < QUIET * np.median(middle))
