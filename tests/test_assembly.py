@@ -9,6 +9,8 @@ from segue.core.types import Item
 from segue.store import catalogue
 from segue.store.vectors import VectorRow, put_vectors, snapshot
 from segue.store.workspace import SETTINGS_FILE, Workspace
+from segue.understand.encoders import registry
+from understand.test_understand_run import BagOfWords
 
 
 @pytest.fixture
@@ -77,3 +79,44 @@ def test_sections_are_read(workspace):
     read = assembly.read_settings(workspace)
     assert (read.seed, read.understand.speech, read.understand.skip) == (1, "none", ("ocr",))
     assert read.llm.timeout_s == 5.0
+
+
+def put_beside(workspace, num, vector, encoder):
+    row = VectorRow(num, "content", encoder, "h", np.asarray(vector, np.float32))
+    with workspace.engine.begin() as connection:
+        put_vectors(connection, [row])
+
+
+def test_the_encoder_that_is_named_is_given_whatever_stands_beside_it(workspace):
+    nums = catalogue.load_catalogue(workspace.engine).nums
+    for encoder, vector in (("old@1", [1, 0]), ("new@1", [0, 1])):
+        put_beside(workspace, 1, vector, encoder)
+    put_beside(workspace, 2, [1, 0], "old@1")
+    snapshot(workspace)
+    assert assembly.load_content(workspace, nums).encoder == "old@1"
+    new = assembly.load_content(workspace, nums, "new@1")
+    assert (new.encoder, new.present.tolist(), new.values[0].tolist()) == (
+        "new@1", [True, False], [0.0, 1.0],
+    )  # fmt: skip
+    # A name that nothing was made under is no reason to have no content.
+    assert assembly.load_content(workspace, nums, "gone@1").encoder == "old@1"
+
+
+def test_reembed_stands_beside_what_serves_until_a_model_uses_it(workspace, monkeypatch):
+    monkeypatch.setitem(registry.ENCODERS, "words", "understand.test_understand_run:BagOfWords")
+    for num in (1, 2):
+        put_beside(workspace, num, [1, 0], "old@1")
+    (workspace.root / SETTINGS_FILE).write_text("[understand]\npictures='none'\nsound='none'\n")
+    monkeypatch.setattr(assembly, "champion_encoder", lambda _workspace: "old@1")
+    state = assembly.reembed(workspace, "words")
+    assert state["made"].endswith(BagOfWords.name)
+    assert state["items"] == {"old@1": 2, state["made"]: 2}
+    assert assembly.retire_encoders(workspace) == 0  # the old one serves
+    (workspace.root / SETTINGS_FILE).write_text(
+        "[understand]\ntext = 'words'\npictures='none'\nsound='none'\n"
+    )
+    nums = catalogue.load_catalogue(workspace.engine).nums
+    assert assembly.load_content(workspace, nums, "old@1").encoder == "old@1"
+    monkeypatch.setattr(assembly, "champion_encoder", lambda _workspace: state["made"])
+    assert assembly.retire_encoders(workspace) == 2
+    assert assembly.load_content(workspace, nums).encoder == state["made"]

@@ -34,20 +34,87 @@ def read_settings(workspace: Workspace) -> Settings:
     return config.read_settings(workspace.root)
 
 
-def load_content(workspace: Workspace, nums: np.ndarray[Any, Any]) -> Vectors | None:
+def load_content(
+    workspace: Workspace, nums: np.ndarray[Any, Any], encoder: str = ""
+) -> Vectors | None:
     """The content vectors of a catalogue, None when nothing was understood yet.
 
     From the memory-mapped snapshot where it covers this catalogue; items that came after it are
-    read from the store.
+    read from the store. Of several encoders the one that is named, where it has any.
     """
-    from segue.store.vectors import load_vectors, open_snapshot
+    from segue.store.vectors import coverage, load_vectors, open_snapshot
 
+    if encoder and encoder not in coverage(workspace.engine):
+        encoder = ""
     with contextlib.suppress(NotFound):
         snapshot = open_snapshot(workspace)
-        if np.array_equal(snapshot.nums, nums):
+        fits = not encoder or snapshot.vectors.encoder == encoder
+        if fits and np.array_equal(snapshot.nums, nums):
             return snapshot.vectors if snapshot.vectors.present.any() else None
-    vectors = load_vectors(workspace.engine, nums, "content")
+    vectors = load_vectors(workspace.engine, nums, "content", encoder)
     return vectors if vectors.present.any() else None
+
+
+def champion_encoder(workspace: Workspace) -> str:
+    """The encoder whose content vectors the serving model was taught with; "" without a model."""
+    from segue.recommend import package
+    from segue.store import models
+
+    champion = models.champion(workspace.engine)
+    if champion is None:
+        return ""
+    return str(package.read_manifest(workspace.models / champion.path).get("content", ""))
+
+
+def retire_encoders(workspace: Workspace) -> int:
+    """Drop the vectors of encoders that neither the settings nor the serving model use."""
+    from segue.store.vectors import coverage, retire
+    from segue.understanding import encoders_of
+
+    names = encoders_of(read_settings(workspace).understand).names()
+    serving = champion_encoder(workspace)
+    if serving not in ("", names["content"]) or names["content"] not in coverage(workspace.engine):
+        return 0  # the old ones still serve
+    with workspace.engine.begin() as connection:
+        return retire(connection, set(names.values()))
+
+
+def _settings_encoder(workspace: Workspace) -> str:
+    """The encoder of the settings, where its vectors cover what any other's do; else ""."""
+    from segue.store.vectors import coverage
+    from segue.understanding import encoders_of
+
+    covered = coverage(workspace.engine)
+    if len(covered) < 2:
+        return ""  # nothing to choose from, so no model need be named
+    name = encoders_of(read_settings(workspace).understand).names()["content"]
+    return name if covered.get(name, 0) >= max(covered.values()) else ""
+
+
+def reembed(
+    workspace: Workspace, encoder: str, progress: Callable[[str, int, int], None] | None = None
+) -> dict[str, Any]:
+    """Make the vectors of another text encoder beside those that serve; says how things stand.
+
+    ``encoder``: a name of the registry; "" for the one in the settings.
+    """
+    from dataclasses import replace
+
+    from segue.store.vectors import coverage
+    from segue.understand.run import understand
+    from segue.understanding import encoders_of
+
+    told = read_settings(workspace).understand
+    chosen = replace(told, text=encoder or told.text)
+    made = encoders_of(chosen)
+    understand(workspace, progress=progress, encoders=made)
+    return {
+        "encoder": chosen.text,
+        "made": made.names()["content"],
+        "settings": encoders_of(told).names()["content"],
+        "serving": champion_encoder(workspace),
+        "items": coverage(workspace.engine),
+    }
 
 
 def load_training(workspace: Workspace) -> Training:
@@ -65,7 +132,7 @@ def load_training(workspace: Workspace) -> Training:
         catalogue=stored.catalogue,
         interactions=interactions,
         profiles=people.profiles,
-        content=load_content(workspace, stored.nums),
+        content=load_content(workspace, stored.nums, _settings_encoder(workspace)),
         at=float(interactions.time[-1]) + 1.0,
     )
 
@@ -106,7 +173,8 @@ def train(
         trained = training.train(data, seed=settings.seed, progress=say, options=options)
     learn_space(workspace, data, say)
     folder = workspace.models / trained.pipeline.version
-    package.save(trained.pipeline, folder, trained.report.headline)
+    encoder = "" if data.content is None else data.content.encoder
+    package.save(trained.pipeline, folder, trained.report.headline, encoder)
     write_json(trained.report, folder.with_suffix(".report.json"))
     pictures = {}
     if recorder.curves:
@@ -122,6 +190,7 @@ def train(
         data_hash=trained.pipeline.data_hash,
         metrics=trained.report.headline,
     )
+    retire_encoders(workspace)
     return trained.report
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from segue.core.errors import BadPackage
-from segue.core.types import Catalogue, Query, Training
+from segue.core.types import Catalogue, Query, Training, Vectors
 from segue.recommend import package
 from segue.recommend.pipeline import Pipeline
 
@@ -96,3 +96,18 @@ def test_what_another_version_made_is_refused_with_the_remedy(
     (other / package.MANIFEST).write_text(json.dumps({**manifest, **change}))
     with pytest.raises(BadPackage, match="train again"):
         package.load(other, before_test.catalogue, None)
+
+
+def test_vectors_of_another_encoder_are_left_alone(
+    pipeline: Pipeline, before_test: Training, tmp_path: Path
+) -> None:
+    """The same length does not make two spaces one."""
+    content = before_test.content
+    assert content is not None
+    saved = package.save(pipeline, tmp_path / "m", {}, content_encoder="a@1")
+    other = Vectors(np.roll(content.values, 1, axis=0), content.present, "b@1")
+    kept = package.load(saved, before_test.catalogue, other).side.content.vectors
+    np.testing.assert_array_equal(kept, pipeline.side.content.vectors)
+    same = Vectors(other.values, content.present, "a@1")
+    placed = package.load(saved, before_test.catalogue, same).side.content.vectors
+    assert not np.array_equal(placed, kept)

@@ -16,7 +16,7 @@ from segue.core.types import Floats, Item, Vectors
 from segue.datasets.fetch import Unavailable
 from segue.store import schema
 from segue.store.catalogue import load_catalogue, put_items
-from segue.store.vectors import load_vectors, open_snapshot
+from segue.store.vectors import coverage, load_vectors, open_snapshot, retire
 from segue.store.workspace import Workspace
 from segue.understand.align import LabelSpace, best_labels, unit
 from segue.understand.cache import EncodingCache
@@ -257,8 +257,15 @@ def test_other_weights_make_other_content(workspace: Workspace) -> None:
     )  # fmt: skip
     report = understand(workspace, encoders=heavy)
     assert (report.texts, report.contents) == (0, 3)
-    second = vectors(workspace, "content")
+    nums = load_catalogue(workspace.engine).nums
+    second = load_vectors(workspace.engine, nums, "content", heavy.names()["content"])
     assert first.encoder != second.encoder
+    # Both stand side by side until the old one is retired.
+    assert coverage(workspace.engine) == {first.encoder: 3, second.encoder: 3}
+    assert open_snapshot(workspace).vectors.encoder == second.encoder
+    with workspace.engine.begin() as connection:
+        retire(connection, set(heavy.names().values()))
+    assert coverage(workspace.engine) == {second.encoder: 3}
     cat = BagOfWords().encode(["cat"])[0]
     assert second.values[1] @ cat > first.values[1] @ cat
 

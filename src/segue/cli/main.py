@@ -17,6 +17,7 @@ COMMANDS = {
     "import": ("segue.cli.import_:command", "Import items, users, events or edges from tables."),
     "ingest": ("segue.cli.ingest:command", "Make items of the media files in folders."),
     "understand": ("segue.cli.understand:command", "Label, describe and embed the items."),
+    "reembed": ("segue.cli.reembed:command", "Make another encoder's vectors beside the old."),
     "failures": ("segue.cli.failures:command", "List what could not be understood, and why."),
     "show": ("segue.cli.show:command", "Show what was understood of one item."),
     "train": ("segue.cli.train:command", "Tune, train, measure and let the new model serve."),

@@ -42,8 +42,13 @@ _BLENDS: Mapping[str, tuple[Any, Any]] = {
 }
 
 
-def save(pipeline: Pipeline, folder: Path, metrics: Mapping[str, float]) -> Path:
-    """Write the package; the folder appears whole or not at all. An older one is replaced."""
+def save(
+    pipeline: Pipeline, folder: Path, metrics: Mapping[str, float], content_encoder: str = ""
+) -> Path:
+    """Write the package; the folder appears whole or not at all. An older one is replaced.
+
+    ``content_encoder`` made the content vectors that the model was taught with.
+    """
     deep = {_file(n) for n, p in pipeline.side.plan.parts.items() if is_deep(p.strategy)}
     files = {
         f"{name}.safetensors" if name in deep else f"{name}.npz": (
@@ -61,6 +66,7 @@ def save(pipeline: Pipeline, folder: Path, metrics: Mapping[str, float]) -> Path
         "data_hash": pipeline.data_hash,
         "fitted_at": pipeline.fitted_at,
         "lines": {"likeness": pipeline.likeness_line, "promise": pipeline.promise_line},
+        "content": content_encoder,
         "plan": pipeline.side.plan.as_dict(),
         "blend": pipeline.blend.kind,
         "item_ids": hash_ids(pipeline.catalogue, len(pipeline.catalogue)),
@@ -99,7 +105,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipeline:
     """The packaged pipeline over a catalogue that may have grown since (new rows at the end).
 
-    ``content`` holds the vectors of today's catalogue; None keeps those of the package.
+    ``content`` holds the vectors of today's catalogue; None, or those of another encoder than the
+    model knows, keeps those of the package.
     """
     manifest = read_manifest(folder)
     files = {name: _verified(folder, name, sha) for name, sha in manifest["files"].items()}
@@ -127,8 +134,11 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         raise BadPackage(
             f"{folder.name}: made by another version of segue ({error}); train again"
         ) from error
-    if content is not None and content.dim != len(side.content.mean):
-        content = None  # of another space than the model's
+    taught = manifest.get("content", "")
+    if content is not None:
+        other = bool(taught and content.encoder and taught != content.encoder)
+        if other or content.dim != len(side.content.mean):
+            content = None  # of another space than the model's
     if content is not None:
         side.content.place(content.values, content.present)
         bridge.place()

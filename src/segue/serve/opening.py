@@ -13,7 +13,8 @@ def open_service(workspace: Workspace) -> Service:
     """All that serving needs; before the first training only catalogue and search answer."""
     assembly.read_settings(workspace)  # a wrong key is told at the start, not at a request
     stored = catalogue.load_catalogue(workspace.engine)
-    content = assembly.load_content(workspace, stored.nums)
+    encoder = assembly.champion_encoder(workspace)
+    content = assembly.load_content(workspace, stored.nums, encoder)
     space = None if content is None else assembly.open_space(workspace, content)
     return Service(
         workspace=workspace,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -52,19 +52,19 @@ def from_blob(data: bytes) -> Floats:
     return np.frombuffer(data, dtype=BLOB).astype(np.float32)
 
 
-def put_vectors(
-    connection: sa.Connection, rows: Sequence[VectorRow], *, beside: bool = False
-) -> None:
+def put_vectors(connection: sa.Connection, rows: Sequence[VectorRow]) -> None:
     """Write or replace vectors within the caller's transaction.
 
-    Those that another encoder made of the same item go, unless these stand ``beside`` them.
+    Those that other encoders made of the same items stand beside them until :func:`retire`.
     """
     table = schema.vectors
     if not rows:
         return
-    same = (table.c.item_num == sa.bindparam("num")) & (table.c.modality == sa.bindparam("mod"))
-    if beside:
-        same &= table.c.encoder == sa.bindparam("enc")
+    same = (
+        (table.c.item_num == sa.bindparam("num"))
+        & (table.c.modality == sa.bindparam("mod"))
+        & (table.c.encoder == sa.bindparam("enc"))
+    )
     keys = [{"num": r.item_num, "mod": r.modality, "enc": r.encoder} for r in rows]
     connection.execute(sa.delete(table).where(same), keys)
     connection.execute(
@@ -92,22 +92,49 @@ def drop_vectors(connection: sa.Connection, nums: Iterable[int], modality: str) 
         connection.execute(sa.delete(table).where(same), keys)
 
 
-def stored_sources(engine: sa.Engine, modality: str) -> dict[int, tuple[str, str]]:
-    """(encoder, source hash) of every stored vector of a modality, by item number."""
+def retire(connection: sa.Connection, keep: Collection[str]) -> int:
+    """Drop all vectors of other encoders than these; returns how many."""
+    table = schema.vectors
+    gone = connection.execute(sa.delete(table).where(table.c.encoder.not_in(list(keep))))
+    return int(gone.rowcount)
+
+
+def coverage(engine: sa.Engine, modality: str = "content") -> dict[str, int]:
+    """How many items each encoder has vectors of, most first."""
+    table = schema.vectors
+    count = sa.func.count()
+    query = (
+        sa.select(table.c.encoder, count).where(table.c.modality == modality)
+        .group_by(table.c.encoder).order_by(count.desc(), table.c.encoder)
+    )  # fmt: skip
+    with engine.connect() as connection:
+        return {encoder: int(n) for encoder, n in connection.execute(query)}
+
+
+def stored_sources(
+    engine: sa.Engine, modality: str, encoder: str = ""
+) -> dict[int, tuple[str, str]]:
+    """(encoder, source hash) of every stored vector of a modality, by item number; of one
+    ``encoder`` when it is named."""
     table = schema.vectors
     query = sa.select(table.c.item_num, table.c.encoder, table.c.source_hash)
+    query = query.where(table.c.modality == modality)
+    if encoder:
+        query = query.where(table.c.encoder == encoder)
     with engine.connect() as connection:
-        found = connection.execute(query.where(table.c.modality == modality))
-        return {num: (encoder, source) for num, encoder, source in found}
+        return {num: (made_by, source) for num, made_by, source in connection.execute(query)}
 
 
 def load_vectors(
-    engine: sa.Engine, item_nums: Sequence[int] | Nums, modality: str = "content"
+    engine: sa.Engine,
+    item_nums: Sequence[int] | Nums,
+    modality: str = "content",
+    encoder: str = "",
 ) -> Vectors:
     """Vectors in the order of ``item_nums``, float32.
 
-    Vectors of two encoders cannot be compared: where a change of encoder is half way, those of
-    the one that made most are given and the rest count as absent.
+    Vectors of two encoders cannot be compared: those of the ``encoder`` that is named are given,
+    else of the one that made most, as a change of encoder may be half way; others count as absent.
     """
     nums = np.asarray(item_nums, dtype=np.int64)
     table = schema.vectors
@@ -116,7 +143,10 @@ def load_vectors(
         rows = connection.execute(query.where(table.c.modality == modality)).all()
     if not rows:
         return Vectors(np.zeros((len(nums), 0), np.float32), np.zeros(len(nums), np.bool_))
-    (encoder, dim), _ = Counter((row.encoder, row.dim) for row in rows).most_common(1)[0]
+    made = Counter((row.encoder, row.dim) for row in rows if not encoder or row.encoder == encoder)
+    if not made:
+        return Vectors(np.zeros((len(nums), 0), np.float32), np.zeros(len(nums), np.bool_))
+    (encoder, dim), _ = made.most_common(1)[0]
     blobs = {row.item_num: row.data for row in rows if (row.encoder, row.dim) == (encoder, dim)}
     present = np.fromiter((int(num) in blobs for num in nums), np.bool_, len(nums))
     values = np.zeros((len(nums), dim), dtype=np.float32)
@@ -125,8 +155,10 @@ def load_vectors(
     return Vectors(values, present, encoder)
 
 
-def snapshot(workspace: Workspace, modality: str = "content") -> Path:
+def snapshot(workspace: Workspace, modality: str = "content", encoder: str = "") -> Path:
     """Write all vectors of a modality as .npy files and point to them; returns the pointer.
+
+    Of several encoders the one that is named, else the one that made most.
 
     The pointer is replaced in one step, after its files are on disk: a reader finds either the
     old snapshot or the new one, whatever is killed when. Files that nothing points to any more
@@ -135,7 +167,7 @@ def snapshot(workspace: Workspace, modality: str = "content") -> Path:
     with workspace.engine.connect() as connection:
         found = connection.scalars(sa.select(schema.items.c.num).order_by(schema.items.c.num))
         nums = np.fromiter(found, dtype=np.int64)
-    vectors = load_vectors(workspace.engine, nums, modality)
+    vectors = load_vectors(workspace.engine, nums, modality, encoder)
     folder = workspace.snapshots
     digest = hashlib.sha256(vectors.encoder.encode())
     for part in (nums, vectors.present, vectors.values):

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -53,6 +54,16 @@ class Encoders:
     sound: Classifier | None = field(default_factory=YamNet)
     weights: FuseWeights = field(default_factory=FuseWeights)
     labelling: Labelling = field(default_factory=Labelling)
+
+    def names(self) -> dict[str, str]:
+        """The names under which the vectors of each modality are kept."""
+        text = self.text.name
+        return {
+            "text": text,
+            "picture": "" if self.picture is None else f"{self.picture.name}>{text}",
+            "sound": "" if self.sound is None else f"{self.sound.name}>{text}",
+            "content": f"{self.weights.name}>{text}",
+        }
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,7 @@ class _Run:
             self.step(step, items, in_time)
         if sum(self.ran.values()) > begun:
             self.cheap_pass(self.plan.words)
-        snapshot(self.workspace, "content")
+        snapshot(self.workspace, "content", self.names["content"])
         return UnderstandReport(
             texts=self.counts["text"],
             pictures=self.counts["picture"],
@@ -180,6 +191,11 @@ class _Run:
             failed=self.failed,
             left=self.left,
         )
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Which encoder makes the vectors of each modality."""
+        return self.encoders.names()
 
     def items(self) -> list[ItemSource]:
         return item_sources(self.engine, self.workspace.derived)
@@ -234,7 +250,7 @@ class _Run:
                 self.progress(step, start + len(batch), len(todo))
 
     def encode_texts(self, items: Sequence[ItemSource]) -> None:
-        stored = stored_sources(self.engine, "text")
+        stored = stored_sources(self.engine, "text", self.texts.name)
         hashes = {item.num: text_hash(item.text) for item in items}
         todo = [i for i in items if stored.get(i.num) != (self.texts.name, hashes[i.num])]
         for batch in self.batches("text", todo):
@@ -252,8 +268,8 @@ class _Run:
         if classifier is None:
             return
         kind = classifier.kind
-        name = f"{classifier.name}>{self.texts.name}"
-        stored = stored_sources(self.engine, kind)
+        name = self.names[kind]
+        stored = stored_sources(self.engine, kind, name)
         sources = {i.num: _joint_hash(i.clips(kind)) for i in items if i.clips(kind)}
         gone = [num for num in stored if num not in sources]
         with self.engine.begin() as connection:
@@ -314,9 +330,9 @@ class _Run:
         put_labels(connection, num, classifier, best)
 
     def fuse_all(self, items: Sequence[ItemSource]) -> None:
-        name = f"{self.encoders.weights.name}>{self.texts.name}"
-        stored = stored_sources(self.engine, "content")
-        parts = {modality: stored_sources(self.engine, modality) for modality in MODALITIES}
+        name = self.names["content"]
+        stored = stored_sources(self.engine, "content", name)
+        parts = {m: stored_sources(self.engine, m, self.names[m]) for m in MODALITIES}
         sources = {}
         for item in items:
             made_of = [(m, *parts[m][item.num]) for m in MODALITIES if item.num in parts[m]]
@@ -339,7 +355,9 @@ class _Run:
         """Stored vectors of some items, by item and modality."""
         table = schema.vectors
         query = sa.select(table.c.item_num, table.c.modality, table.c.data).where(
-            table.c.item_num.in_(nums), table.c.modality.in_(MODALITIES)
+            table.c.item_num.in_(nums),
+            table.c.modality.in_(MODALITIES),
+            table.c.encoder.in_(list(self.names.values())),
         )
         found: dict[int, dict[str, Floats]] = {num: {} for num in nums}
         with self.engine.connect() as connection:
