@@ -33,6 +33,7 @@ QUIET = 1.6  # largest over usual size of packets where nothing happens before t
 QUIET_PACKETS = 24  # fewer tell nothing, and are cheap to decode
 FIRST_PACKETS = 9  # looked at before a keyframe is trusted to be a cut
 LAST_PACKETS = 4  # none of them a B-frame, among others that are: the encoder met a change
+REST_S = 2.0  # so long a rest may be left out: in a longer one a fade there and back has room
 SETTLED_S = 0.5  # decoding stops when the picture has looked like the next keyframe for so long
 RHYTHM = 0.95  # a shorter stretch than this share of the longest was ended by the encoder
 MOST_FRAMES = 400_000  # small frames kept, 864 bytes each
@@ -205,7 +206,11 @@ class Film:
                 alike_s = None
             elif alike_s is None:
                 alike_s = time_s
-            elif time_s - alike_s > SETTLED_S and self._level_after(packets, time_s):
+            elif (
+                time_s - alike_s > SETTLED_S
+                and until[0] - time_s < REST_S
+                and self._level_after(packets, time_s)
+            ):
                 self._skip()
                 break
         self.refined += count
