@@ -60,12 +60,15 @@ def plan_of(chosen: Chosen) -> StepPlan:
     from segue.understand.sight.phash import PicturePrint  # noqa: PLC0415
     from segue.understand.sound.fingerprint import SoundPrint  # noqa: PLC0415
     from segue.understand.sound.music import Music  # noqa: PLC0415
-    from segue.understand.sound.timeline import SoundTimeline  # noqa: PLC0415
+    from segue.understand.sound.timeline import Listener, SoundTimeline  # noqa: PLC0415
     from segue.understand.speech.transcript import Speech, speech_steps  # noqa: PLC0415
 
     told = chosen.understand
     seen: tuple[Step, ...] = () if told.pictures == NONE else (Look(), PicturePrint(), Attributes())
-    heard: tuple[Step, ...] = () if told.sound == NONE else (SoundTimeline(), SoundPrint(), Music())
+    listener = Listener()  # shared: what was heard for the timeline serves music too
+    heard: tuple[Step, ...] = (SoundTimeline(listener), SoundPrint(), Music(listener))
+    if told.sound == NONE:
+        heard = ()
     subtitles, *recognised = speech_steps(
         Speech(model=told.speech, language=told.language, chinese=told.chinese)
     )

@@ -183,7 +183,9 @@ def test_a_missing_server_is_given_up_for_a_while(endpoint):
 
 
 def test_a_missing_server_falls_back(endpoint):
-    assert fell_back(summarise(replace(endpoint, url="http://127.0.0.1:9/v1")), "ConnectError")
+    found = summarise(replace(endpoint, url="http://127.0.0.1:9/v1"))
+    assert fell_back(found, "ConnectError")
+    assert found.again  # nobody answered: the next run asks again
 
 
 def test_no_redirect_is_followed_and_no_key_goes_elsewhere(server, endpoint, monkeypatch):
@@ -234,7 +236,9 @@ def test_wrong_settings_are_refused(wrong):
 )
 def test_a_summary_that_cannot_be_shown_falls_back(server, endpoint, summary, reason):
     server.answer = lambda _body: json.dumps({"summary": summary})
-    assert fell_back(summarise(endpoint), reason)
+    found = summarise(endpoint)
+    assert fell_back(found, reason)
+    assert not found.again  # the same question would get the same answer
 
 
 def test_an_item_that_gives_orders_is_not_shown_to_the_model(server, endpoint):

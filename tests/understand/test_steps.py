@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
@@ -153,3 +155,18 @@ def test_no_batch_begins_when_the_time_is_used_up(workspace):
     assert ran.done + ran.left == 5
     assert ran.left > 0
     assert loop.run(Counting(), sources(workspace)).done == ran.left
+
+
+def test_what_stands_in_for_better_findings_is_tried_again(workspace):
+    class StandIn(Counting):
+        absent = True
+
+        def findings(self, item):
+            return replace(Counting.findings(item), again=self.absent)
+
+    step, loop = StandIn(), Steps(workspace.engine)
+    assert loop.run(step, sources(workspace)).done == 5
+    assert len(rows(workspace, schema.notes, "text")) == 5  # kept until then
+    step.absent = False
+    assert loop.run(step, sources(workspace)).done == 5
+    assert loop.run(step, sources(workspace)).done == 0

@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from segue.core.protocols import Encoder
 from segue.core.types import Floats
 from segue.store import schema
+from segue.understand.align import LabelSpace
 
 
 class Classifier(Protocol):
@@ -27,6 +29,33 @@ class Classifier(Protocol):
 
     def classify(self, clips: Sequence[Any]) -> Floats:
         """(n, n_labels) float32 in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Placing:
+    """How a classifier's labels place a clip: the ``top`` of them, at a ``temperature``."""
+
+    top: int = 10
+    temperature: float = 1.0
+
+    @property
+    def mark(self) -> str:
+        """Part of the vectors' name: another placing makes other vectors."""
+        return "" if self == Placing() else f"~{self.top},{self.temperature:g}"
+
+
+def placing_of(classifier: Classifier) -> Placing:
+    """A classifier may say how it is best placed."""
+    said: Placing = getattr(classifier, "placing", Placing())
+    return said
+
+
+def space_of(classifier: Classifier, texts: Encoder) -> LabelSpace:
+    """A classifier's labels in the space of a text encoder."""
+    placing = placing_of(classifier)
+    return LabelSpace(
+        classifier.labels, texts, classifier.glosses, placing.top, placing.temperature
+    )
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class Findings:
     prints: tuple[Print, ...] = ()
     language: str = ""  # of what is spoken or written, BCP 47; "" where the step cannot tell
     said: str = ""  # what the person at the command should know, such as a fallback
+    again: bool = False  # these stand in for better ones: the next run tries again
     extra: dict[str, str] = field(default_factory=dict)
 
 

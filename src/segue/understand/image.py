@@ -15,6 +15,7 @@ from segue.core.errors import UnreadableMedia
 from segue.core.types import Floats
 from segue.datasets.fetch import get
 from segue.understand.align import unit
+from segue.understand.annotate import Placing
 from segue.understand.runtime import converted, session
 
 SIDE_PX = 260
@@ -32,6 +33,7 @@ class EfficientNetLite2:
     name = "efficientnet-lite2@0.1.0"
     dim = 1280
     kind = "picture"
+    placing = Placing(TOP_LABELS, TEMPERATURE)
 
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads

@@ -27,8 +27,8 @@ from segue.store.vectors import (
     stored_sources,
 )
 from segue.store.workspace import Workspace
-from segue.understand.align import LabelSpace, best_labels, unit
-from segue.understand.annotate import Classifier, Labelling, put_labels
+from segue.understand.align import best_labels, unit
+from segue.understand.annotate import Classifier, Labelling, placing_of, put_labels, space_of
 from segue.understand.audio import YamNet
 from segue.understand.cache import CachedTexts, EncodingCache, text_hash
 from segue.understand.findings import Step
@@ -60,10 +60,16 @@ class Encoders:
         text = self.text.name
         return {
             "text": text,
-            "picture": "" if self.picture is None else f"{self.picture.name}>{text}",
-            "sound": "" if self.sound is None else f"{self.sound.name}>{text}",
+            "picture": _placed(self.picture, text),
+            "sound": _placed(self.sound, text),
             "content": f"{self.weights.name}>{text}",
         }
+
+
+def _placed(classifier: Classifier | None, text: str) -> str:
+    if classifier is None:
+        return ""
+    return f"{classifier.name}{placing_of(classifier).mark}>{text}"
 
 
 @dataclass(frozen=True)
@@ -281,7 +287,7 @@ class _Run:
         if not todo:
             return
         try:
-            space = LabelSpace(classifier.labels, self.texts, classifier.glosses)
+            space = space_of(classifier, self.texts)
             for batch in self.batches(kind, todo):
                 found = self.probabilities(batch, classifier)
                 with self.engine.begin() as connection:

@@ -18,7 +18,7 @@ from segue.core.errors import UnreadableMedia
 from segue.core.types import Floats
 from segue.store.scenes import SceneVector, put_scene_vectors, stored_scene_sources
 from segue.understand.align import LabelSpace
-from segue.understand.annotate import Classifier
+from segue.understand.annotate import Classifier, placing_of, space_of
 from segue.understand.audio import RATE_HZ
 from segue.understand.cache import CachedTexts, EncodingCache, text_hash
 from segue.understand.fuse import FuseWeights, fuse
@@ -42,14 +42,13 @@ class SceneEncoder:
     @cached_property
     def _spaces(self) -> dict[str, LabelSpace]:
         return {
-            c.kind: LabelSpace(c.labels, self.texts, c.glosses)
-            for c in (self.picture, self.sound)
-            if c is not None
+            c.kind: space_of(c, self.texts) for c in (self.picture, self.sound) if c is not None
         }
 
     @property
     def name(self) -> str:
-        parts = [c.name for c in (self.picture, self.sound) if c is not None]
+        made_by = [c for c in (self.picture, self.sound) if c is not None]
+        parts = [f"{c.name}{placing_of(c).mark}" for c in made_by]
         return f"{self.weights.name}>{self.texts.name}+{'+'.join(parts)}"[:100]
 
     def vectors(self, item: ItemSource) -> list[Floats | None]:

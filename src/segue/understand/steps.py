@@ -178,7 +178,8 @@ class Steps:
                     item_num=num,
                     step=step.name,
                     model=step.model,
-                    source_hash=source,
+                    # What stands in for better findings is never up to date.
+                    source_hash="" if tried.findings and tried.findings.again else source,
                     status="failed" if tried.findings is None else "done",
                     tries=old.tries + 1 if again and old is not None else 1,
                     reason=tried.reason or (tried.findings.said if tried.findings else ""),

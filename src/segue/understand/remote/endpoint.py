@@ -32,11 +32,15 @@ T = TypeVar("T")
 
 
 class NoAnswer(Unavailable):
-    """A model that gave no usable answer, with the reason."""
+    """A model that gave no usable answer, with the reason.
 
-    def __init__(self, reason: str, status: int = 0) -> None:
+    ``absent``: nobody answered, which may be otherwise tomorrow; else the answer was no good.
+    """
+
+    def __init__(self, reason: str, status: int = 0, *, absent: bool = False) -> None:
         super().__init__(reason)
         self.status = status  # of HTTP, 0 where there was none
+        self.absent = absent
 
 
 class Server(Protocol):
@@ -109,7 +113,7 @@ class Remote:
         try:
             key = self.endpoint.key()
         except BadSettings as error:
-            return [NoAnswer(str(error)) for _ in bodies]
+            return [NoAnswer(str(error), absent=True) for _ in bodies]
         if key:
             headers["Authorization"] = f"Bearer {key}"
         return _finished(self._post_all(path, bodies, headers))
@@ -134,7 +138,9 @@ class Remote:
             return list(await asyncio.gather(*(one(body) for body in bodies)))
 
     async def _post(self, client: httpx.AsyncClient, path: str, body: Json) -> Json | NoAnswer:
-        answer: Json | NoAnswer = NoAnswer(f"{self.endpoint.url} was not there; asked again later")
+        answer: Json | NoAnswer = NoAnswer(
+            f"{self.endpoint.url} was not there; asked again later", absent=True
+        )
         for attempt in range(self.endpoint.tries):
             if self._clock() < self._rests_until:
                 return answer
@@ -167,9 +173,11 @@ class Remote:
             ):
                 data = await self._read(response)
         except TimeoutError:
-            return NoAnswer(f"{url}: no answer within {self.endpoint.timeout_s:g} s"), 0.0
+            late = f"{url}: no answer within {self.endpoint.timeout_s:g} s"
+            return NoAnswer(late, absent=True), 0.0
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return NoAnswer(f"{url}: {type(error).__name__}: {error}"[:REASON_CHARS]), 0.0
+            lost = f"{url}: {type(error).__name__}: {error}"[:REASON_CHARS]
+            return NoAnswer(lost, absent=True), 0.0
         if data is None:
             return NoAnswer(f"{url}: more than {self.endpoint.max_bytes} bytes", 200), None
         return _judged(url, response, data)
@@ -195,7 +203,8 @@ def _judged(
 ) -> tuple[Json | NoAnswer, float | None]:
     status = response.status_code
     if status in RETRIED:
-        return NoAnswer(f"{url}: status {status}", status), _retry_after(response)
+        busy = NoAnswer(f"{url}: status {status}", status, absent=True)
+        return busy, _retry_after(response)
     if status != httpx.codes.OK:
         what = (
             "a redirect, which is not followed; give the new address" if 300 <= status < 400 else ""

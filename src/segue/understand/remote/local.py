@@ -63,7 +63,7 @@ class LocalModel:
         try:
             answer = self._server.handle_chat_completions(dict(body))
         except SegueError as error:
-            return NoAnswer(str(error))
+            return NoAnswer(str(error), absent=True)
         except (RuntimeError, ValueError, TypeError) as error:
             return NoAnswer(f"{self._model}: {error}"[:REASON_CHARS])
         if not isinstance(answer, dict):

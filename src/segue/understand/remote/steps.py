@@ -7,7 +7,7 @@ checks, else those of the local step, and then ``said`` tells why.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -68,6 +68,7 @@ class LargeSummary:
         asked = [n for n in read if n not in reasons]
         answers = self.chat.ask(prompts.SUMMARY_VERSION, [self._ask(read[n]) for n in asked])
         out: dict[int, Findings] = {}
+        absent = _absent(zip(asked, answers, strict=True))
         for n, answer in zip(asked, answers, strict=True):
             wrong = self._wrong(answer, read[n])
             if wrong:
@@ -76,7 +77,7 @@ class LargeSummary:
                 language = "zh" if prompts.is_chinese(answer.summary) else items[n].language
                 note = Note("summary", answer.summary, language, generated=True)
                 out[n] = Findings(notes=(note,))
-        out |= _fallen(self.local, items, reasons, "summary")
+        out |= _fallen(self.local, items, reasons, "summary", absent)
         return [out[n] for n in range(len(items))]
 
     def _ask(self, words: Matter) -> Ask[SummaryForm]:
@@ -192,14 +193,17 @@ class LargeTags:
         reasons = _unasked(items, read, self.reading)
         asked = {n: words for n, words in read.items() if n not in reasons}
         labels: dict[int, tuple[Label, ...]] = dict.fromkeys(asked, ())
+        absent: set[int] = set()
         for vocabulary in self.vocabulary.apart() if self.apart else (self.vocabulary,):
-            for n, answer in zip(asked, self._ask(vocabulary, asked), strict=True):
+            answers = self._ask(vocabulary, asked)
+            absent |= _absent(zip(asked, answers, strict=True))
+            for n, answer in zip(asked, answers, strict=True):
                 if isinstance(answer, NoAnswer):
                     reasons[n] = str(answer)
                 else:
                     labels[n] += _labels(answer.model_dump())
         out = {n: Findings(labels=own) for n, own in labels.items() if n not in reasons}
-        out |= _fallen(self.local, items, reasons, "tags")
+        out |= _fallen(self.local, items, reasons, "tags", absent)
         return [out[n] for n in range(len(items))]
 
     def _ask(self, vocabulary: Vocabulary, asked: dict[int, Matter]) -> list[BaseModel | NoAnswer]:
@@ -240,22 +244,36 @@ def _unasked(
     }
 
 
+def _absent(answers: Iterable[tuple[int, object]]) -> set[int]:
+    """Items about which nobody answered."""
+    return {n for n, answer in answers if isinstance(answer, NoAnswer) and answer.absent}
+
+
 def _fallen(
-    local: Step | None, items: Sequence[ItemSource], reasons: dict[int, str], what: str
+    local: Step | None,
+    items: Sequence[ItemSource],
+    reasons: dict[int, str],
+    what: str,
+    absent: set[int],
 ) -> dict[int, Findings]:
-    """The local step's findings of the items that ``reasons`` names; "" is no reason to speak."""
+    """The local step's findings of the items that ``reasons`` names; "" is no reason to speak.
+
+    Where nobody answered they stand in until the next run.
+    """
     rows = sorted(reasons)
     able = [n for n in rows if local is not None and local.source(items[n])]
     found = dict.fromkeys(rows, Findings())
     if local is not None and able:
         found |= dict(zip(able, local.run([items[n] for n in able]), strict=True))
-    return {n: _with_reason(found[n], reasons[n], what, local) for n in rows}
+    return {n: _with_reason(found[n], reasons[n], what, local, n in absent) for n in rows}
 
 
-def _with_reason(found: Findings, reason: str, what: str, local: Step | None) -> Findings:
+def _with_reason(
+    found: Findings, reason: str, what: str, local: Step | None, again: bool
+) -> Findings:
     if not reason:
         return found
     how = "none" if local is None else f"by {local.model}"
     said = f"{what} {how}, not by the language model: {reason}"
     parts = {f: getattr(found, f) for f in found.__dataclass_fields__}
-    return Findings(**parts | {"said": "; ".join(filter(None, (said, found.said)))})
+    return Findings(**parts | {"said": "; ".join(filter(None, (said, found.said))), "again": again})
