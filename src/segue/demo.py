@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from segue.store.workspace import Workspace
 
 Say = Callable[[str], None]
 STEPS_KEY = "demo-steps"
+DEEPEN_LOG = "understand.log"
 CORES = 2
 MOVIELENS_LAST_EVENT = 893_286_638.0  # 1998-04-22, the newest rating of MovieLens-100K
 
@@ -73,10 +77,12 @@ def _media(workspace: Workspace, say: Say) -> None:
 
 
 def _understand(workspace: Workspace, say: Say) -> None:
+    """The encoders alone: what recommending and searching need. :func:`deepening` does the rest."""
     from segue.understand.run import understand  # noqa: PLC0415
+    from segue.understanding import encoders_of  # noqa: PLC0415
 
-    report = understand(workspace)
-    say(f"  {report}")
+    encoders = encoders_of(assembly.read_settings(workspace).understand)
+    say(f"  {understand(workspace, encoders=encoders)}")
 
 
 def _train(workspace: Workspace, say: Say) -> None:
@@ -105,3 +111,20 @@ def build(root: Path, say: Say) -> Workspace:
         workspace.set_meta(STEPS_KEY, done)
         say(f"  {done[step.name]} s")
     return workspace
+
+
+@contextmanager
+def deepening(workspace: Workspace) -> Iterator[subprocess.Popen[bytes]]:
+    """Go on understanding in a process of its own, at low priority, while the page is served.
+
+    What it finds shows when an item is opened. It ends with the page, and goes on from there when
+    the demo is started again.
+    """
+    command = ["nice", "-n", "15", sys.executable, "-m", "segue", "understand"]
+    with (workspace.root / DEEPEN_LOG).open("wb") as log:
+        going = subprocess.Popen([*command, "-w", str(workspace.root)], stdout=log, stderr=log)
+        try:
+            yield going
+        finally:
+            going.terminate()
+            going.wait()

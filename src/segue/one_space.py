@@ -9,7 +9,7 @@ import numpy as np
 
 from segue.core.types import Bools, Doubles, Floats, Interactions, Rows, Vectors
 from segue.evaluate.compare import Interval, bootstrap
-from segue.understand.space import LIKED, Space, SpaceSettings, learn
+from segue.understand.space import LIKED, Space, SpaceSettings, fit, item_factors, learn
 
 GRID = tuple(
     SpaceSettings(factors, ridge, share)
@@ -78,9 +78,10 @@ def learn_space(content: Vectors | None, interactions: Interactions, seed: int =
     judge = np.isin(pairs.people, rng.permutation(np.unique(pairs.people))[::2])
     rank = _ranker(content, pairs, rng)
     fixed = rank(lambda values: values)
+    factors = item_factors(early, max(settings.factors for settings in GRID), keep)
     best, best_ranks, best_mean = GRID[0], fixed, -1.0
     for settings in GRID:
-        ranks = rank(learn(content, early, settings, keep).place)
+        ranks = rank(fit(content, *factors, settings).place)
         mean = float(ranks[~judge].mean())
         if mean > best_mean:
             best, best_ranks, best_mean = settings, ranks, mean

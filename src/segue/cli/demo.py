@@ -26,4 +26,6 @@ def command(workspace: Path, port: int, no_serve: bool) -> None:
         return
     from segue.cli.serve import run
 
-    run(made, "127.0.0.1", port, open_page=False)
+    click.echo("scenes, speech and words of the media are being read meanwhile, at low priority")
+    with demo.deepening(made):
+        run(made, "127.0.0.1", port, open_page=False)

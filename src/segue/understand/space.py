@@ -102,9 +102,9 @@ class SpaceTexts:
 
 
 def item_factors(interactions: Interactions, factors: int, keep: Bools) -> tuple[Doubles, Doubles]:
-    """Unit collaborative vectors (n_items, factors) of the items in ``keep``, and how often each
-    was chosen: a truncated SVD of people x items, each entry damped by how much the person and
-    the item have (as the normalised adjacency of spectral methods)."""
+    """Collaborative vectors (n_items, factors) of the items in ``keep``, the strongest factor last,
+    and how often each was chosen: a truncated SVD of people x items, each entry damped by how much
+    the person and the item have (as the normalised adjacency of spectral methods)."""
     chosen = (interactions.weight > LIKED) & keep[interactions.items]
     users, items = interactions.users[chosen], interactions.items[chosen]
     shape = (interactions.n_users, interactions.n_items)
@@ -121,8 +121,7 @@ def item_factors(interactions: Interactions, factors: int, keep: Bools) -> tuple
     _, sizes, rows = svds(damped, k=k, v0=start)
     found = rows.T * sizes
     found[count == 0] = 0.0  # rounding left traces there
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return found / np.maximum(lengths, 1e-12), count
+    return found, count
 
 
 def learn(
@@ -130,6 +129,15 @@ def learn(
 ) -> Space:
     """The map from the content of the items in ``keep`` to their collaborative vectors."""
     factors, count = item_factors(interactions, settings.factors, keep)
+    return fit(content, factors, count, settings)
+
+
+def fit(content: Vectors, factors: Doubles, count: Doubles, settings: SpaceSettings) -> Space:
+    """The map to the strongest ``settings.factors`` of given (n_items, n) factors, strongest
+    last; each item weighs by the logarithm of how often it was chosen."""
+    factors = factors[:, -settings.factors :]
+    lengths = np.linalg.norm(factors, axis=1, keepdims=True)
+    factors = factors / np.maximum(lengths, 1e-12)
     present = content.present
     rows = np.asarray(content.values, dtype=np.float64)
     mean = rows[present].mean(axis=0)
