@@ -18,6 +18,7 @@ COMMANDS = {
     "ingest": ("segue.cli.ingest:command", "Make items of the media files in folders."),
     "understand": ("segue.cli.understand:command", "Label, describe and embed the items."),
     "reembed": ("segue.cli.reembed:command", "Make another encoder's vectors beside the old."),
+    "copies": ("segue.cli.copies:command", "List items that look like one work, and decide."),
     "failures": ("segue.cli.failures:command", "List what could not be understood, and why."),
     "show": ("segue.cli.show:command", "Show what was understood of one item."),
     "train": ("segue.cli.train:command", "Tune, train, measure and let the new model serve."),
@@ -25,6 +26,7 @@ COMMANDS = {
     "strategies": ("segue.cli.strategies:command", "List every strategy and what it needs."),
     "serve": ("segue.cli.serve:command", "Serve the API and the page."),
     "demo": ("segue.cli.demo:command", "Real films, people and media, ready to look at."),
+    "encoders": ("segue.cli.encoders:command", "List what turns items into vectors."),
     "data": ("segue.cli.data:command", "List and fetch public data and models."),
 }
 EXIT_ERROR = 2
