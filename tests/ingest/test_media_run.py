@@ -111,7 +111,7 @@ def test_assets_are_whole_files_of_the_promised_form(workspace, folder):
 def test_a_second_run_opens_nothing(workspace, folder, monkeypatch):
     ingest(workspace, [folder])
     before = (rows(workspace, schema.items), rows(workspace, schema.files))
-    monkeypatch.setattr("segue.ingest.run.open_blob", lambda found: pytest.fail("opened a file"))
+    monkeypatch.setattr("segue.ingest.step.open_blob", lambda found: pytest.fail("opened a file"))
     monkeypatch.setattr(Sandbox, "submit", lambda *_: pytest.fail("asked the sandbox"))
     assert ingest(workspace, [folder]) == IngestReport(unchanged=8)
     assert (rows(workspace, schema.items), rows(workspace, schema.files)) == before

@@ -23,7 +23,6 @@ DC = "{http://purl.org/dc/elements/1.1/}"
 OPF = "{http://www.idpf.org/2007/opf}"
 CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"
 ENCODINGS = ("utf-8-sig", "utf-16", "gb18030", "cp1252")
-MIN_TEXT_CHARS = 40
 
 
 class Archive:
@@ -218,8 +217,8 @@ def examine_text(blob: Blob, limits: MediaLimits) -> Examined:
     """A plain text in UTF-8, UTF-16 with a mark, GB 18030 or Windows-1252."""
     data = blob.read(4 * limits.max_text_chars)
     text = decode_text(data)
-    if len(text.strip()) < MIN_TEXT_CHARS:
-        raise UnreadableMedia("text", f"fewer than {MIN_TEXT_CHARS} characters")
+    if not text.strip():
+        raise UnreadableMedia("text", "no text in it")
     odd = sum(not (c.isprintable() or c in "\n\r\t\f") for c in text[:20_000])
     if odd > 0.02 * len(text[:20_000]):
         raise UnreadableMedia("text", "not text: too many control characters")

@@ -38,9 +38,13 @@ def is_side_text(path: str) -> bool:
 
 def title_of(path: str) -> str:
     """A file name as a title: "07_night-train.flac" becomes "Night train"."""
-    stem = PurePath(path).stem
-    words = " ".join(re.split(r"[\s_.+-]+", stem)).strip()
-    plain = re.sub(r"^\d{1,3} (?=\D)", "", words) or words or stem
+    return title_of_name(PurePath(path).stem)
+
+
+def title_of_name(name: str) -> str:
+    """The name of a folder, or of a file without its suffix, as a title."""
+    words = " ".join(re.split(r"[\s_.+-]+", name)).strip()
+    plain = re.sub(r"^\d{1,3} (?=\D)", "", words) or words or name
     return plain[0].upper() + plain[1:]
 
 

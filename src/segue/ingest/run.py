@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import sqlalchemy as sa
-
-from segue.core.errors import UnreadableMedia
+from segue.ingest.examiners import Here
+from segue.ingest.group import Entry, Group, gather
 from segue.ingest.limits import MediaLimits
-from segue.ingest.media import Asset, Found, open_blob
-from segue.ingest.naming import SUBTITLE_SUFFIXES, is_side_text, item_row, media_beside
-from segue.ingest.sandbox import Sandbox
+from segue.ingest.naming import SUBTITLE_SUFFIXES
 from segue.ingest.scan import Skipped, scan
-from segue.ingest.shelf import Known, Place, Shelf, file_row
+from segue.ingest.shelf import Place, Shelf
 from segue.ingest.sidecar import KEYS as SIDECAR_KEYS
 from segue.ingest.sidecar import Sidecars
-
-ORPHAN = "subtitle without a video or sound of the same name beside it"
-CHUNK_BYTES = 1 << 20
+from segue.ingest.single import Singles
+from segue.ingest.step import Desk, Pending, Told, decided
+from segue.ingest.together import Groups
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One file is dealt with. ``status``: added | unchanged | updated | moved | attached
-    | refused."""
+    """One file is dealt with, or a folder of them that is one item. ``status``: added | unchanged
+    | updated | moved | attached | refused."""
 
     done: int
     total: int
@@ -41,34 +35,44 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What a run did. ``refused`` and ``damaged`` are (path, reason)."""
+    """What a run did, in files; a folder that is one item counts as one, and each of its files
+    that was refused. ``refused`` and ``damaged`` are (path, reason)."""
 
     added: int = 0
     unchanged: int = 0
     moved: int = 0
     attached: int = 0
     refused: tuple[tuple[str, str], ...] = ()
-    updated: int = 0  # known already, but its sidecar says something new
+    updated: int = 0  # known already, but its sidecar or its files say something new
     damaged: tuple[tuple[str, str], ...] = ()  # added, but parts of them could not be read
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A file on its way: already decided (``status``) or in the sandbox (``future``)."""
-
-    path: str
-    status: str = ""
-    reason: str = ""
-    found: Found | None = None
-    content_hash: str = ""
-    future: Any = None
 
 
 @dataclass
 class _Tally:
+    files: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)
     damaged: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, told: Told) -> None:
+        self.files += told.files
+        self.counts[told.status] = self.counts.get(told.status, 0) + 1
+        if told.status == "refused":
+            self.refused.append((told.path, told.reason))
+        elif told.status == "added" and told.reason:
+            self.damaged.append((told.path, told.reason))
+
+    def report(self) -> IngestReport:
+        get = self.counts.get
+        return IngestReport(
+            added=get("added", 0),
+            unchanged=get("unchanged", 0),
+            moved=get("moved", 0),
+            attached=get("attached", 0),
+            refused=tuple(self.refused),
+            updated=get("updated", 0),
+            damaged=tuple(self.damaged),
+        )
 
 
 def ingest(
@@ -87,186 +91,76 @@ def ingest(
     A file is known by the sha256 of its content: a moved file stays the same item, and a second
     run over unchanged files opens none of them. ``source`` and ``licence`` hold where neither a
     sidecar (``segue-media.toml``) nor the file itself says otherwise. An edited sidecar acts on
-    the next run; what it no longer says stays as it was. When ``progress`` is called
-    the file is committed: killing the process afterwards does not lose it.
+    the next run; what it no longer says stays as it was. The files of a folder whose sidecar has a
+    table ``[item]`` are one item, which stays the same when they change. When ``progress`` is
+    called the file is committed: killing the process afterwards does not lose it.
     """
-    entries = sorted(scan(folders), key=lambda e: e.path.lower().endswith(SUBTITLE_SUFFIXES))
+    entries = sorted(scan(folders), key=_is_subtitle)
     roots = tuple(str(Path(folder).resolve()) for folder in folders)
     limits = MediaLimits() if limits is None else limits
     given = {"source": source, "licence": licence}
-    with Sandbox(roots, limits, workers) as sandbox:
-        run = _Run(Shelf(workspace), sandbox, {k: v for k, v in given.items() if v}, clock)
-        return run.all(entries, progress, ahead=workers)
+    shelf, sidecars = Shelf(workspace), Sidecars()
+    together = gather(entries, sidecars)  # a broken sidecar stops here, not half-way
+    with Here(roots, limits, workers) as examiner:
+        desk = Desk(
+            shelf, examiner, sidecars, {k: v for k, v in given.items() if v}, clock,
+            shelf.known(), shelf.stated(SIDECAR_KEYS), shelf.groups(),
+        )  # fmt: skip
+        return _Run(desk, len(entries), progress).all(together)
+
+
+def _is_subtitle(entry: Entry) -> bool:
+    return not isinstance(entry, Group) and entry.path.lower().endswith(SUBTITLE_SUFFIXES)
 
 
 class _Run:
-    """One run over a list of files."""
+    """One run over a list of entries."""
 
-    def __init__(
-        self, shelf: Shelf, sandbox: Sandbox, given: dict[str, str], clock: Callable[[], float]
-    ) -> None:
-        self._shelf = shelf
-        self._sandbox = sandbox
-        self._given = given
-        self._clock = clock
-        self._sidecars = Sidecars()
-        self._known = shelf.known()
-        self._stated = shelf.stated(SIDECAR_KEYS)
+    def __init__(self, desk: Desk, total: int, progress: Callable[[Progress], None] | None) -> None:
+        self._examiner = desk.examiner
+        self._singles = Singles(desk)
+        self._groups = Groups(desk)
+        self._total = total
+        self._progress = progress
+        self._tally = _Tally()
+        self._waiting: list[Pending] = []
 
-    def all(
-        self,
-        entries: Sequence[Found | Skipped],
-        progress: Callable[[Progress], None] | None,
-        ahead: int,
-    ) -> IngestReport:
-        tally = _Tally()
-        waiting: deque[_Step] = deque()
-        done = 0
-        for position in range(len(entries) + ahead):
-            if position < len(entries):
-                entry = entries[position]
-                # A subtitle needs the items before it to be committed.
-                while waiting and entry.path.lower().endswith(SUBTITLE_SUFFIXES):
-                    done = self._count(waiting.popleft(), tally, done, len(entries), progress)
-                waiting.append(self._begin(entry))
-            if waiting and (len(waiting) > ahead or position >= len(entries)):
-                done = self._count(waiting.popleft(), tally, done, len(entries), progress)
-        while waiting:
-            done = self._count(waiting.popleft(), tally, done, len(entries), progress)
-        get = tally.counts.get
-        return IngestReport(
-            added=get("added", 0),
-            unchanged=get("unchanged", 0),
-            moved=get("moved", 0),
-            attached=get("attached", 0),
-            refused=tuple(tally.refused),
-            updated=get("updated", 0),
-            damaged=tuple(tally.damaged),
-        )
+    def all(self, entries: Sequence[Entry]) -> IngestReport:
+        for entry in entries:
+            if _is_subtitle(entry):
+                self._finish(0)  # it needs the items before it to be committed
+            self._take(self._begin(entry))
+            self._finish(self._examiner.ahead)
+        self._finish(0)
+        return self._tally.report()
 
-    def _count(
-        self,
-        step: _Step,
-        tally: _Tally,
-        done: int,
-        total: int,
-        progress: Callable[[Progress], None] | None,
-    ) -> int:
-        status, reason = self._finish(step)
-        tally.counts[status] = tally.counts.get(status, 0) + 1
-        if status == "refused":
-            tally.refused.append((step.path, reason))
-        elif status == "added" and reason:
-            tally.damaged.append((step.path, reason))
-        if progress is not None:
-            progress(Progress(done + 1, total, step.path, status, reason))
-        return done + 1
-
-    def _begin(self, entry: Found | Skipped) -> _Step:
+    def _begin(self, entry: Entry) -> Pending:
         if isinstance(entry, Skipped):
-            return _Step(entry.path, "refused", entry.reason)
-        old = self._known.get(entry.path)
-        if old is not None and self._same(old, entry):
-            if old.status == "done" and (news := self._restate(entry, old.item_num)):
-                return _Step(entry.path, "updated", f"the sidecar changed its {news}")
-            status = "refused" if old.status == "refused" else "unchanged"
-            return _Step(entry.path, status, old.reason if status == "refused" else "")
-        if is_side_text(entry.path):
-            return self._refuse(entry, "a read-me or licence text, not a work", None)
-        self._sidecars.of(entry.path, entry.folder)  # a broken sidecar stops here, not half-way
-        try:
-            content_hash = hash_file(entry, self._sandbox.limits.max_file_bytes)
-        except UnreadableMedia as error:
-            return self._refuse(entry, error.reason, None)
-        if self._shelf.item_of(content_hash) is not None:
-            return _Step(entry.path, found=entry, content_hash=content_hash)
-        future = self._sandbox.submit(entry)
-        return _Step(entry.path, found=entry, content_hash=content_hash, future=future)
+            return decided(Told(entry.path, "refused", entry.reason))
+        if isinstance(entry, Group):
+            return self._groups.begin(entry)
+        return self._singles.begin(entry)
 
-    def _restate(self, entry: Found, item_num: int | None) -> str:
-        """Names of the fields that a sidecar, edited since, says otherwise; now written.
+    def _take(self, pending: Pending) -> None:
+        if pending.futures:
+            self._waiting.append(pending)
+        else:
+            self._count(pending)
 
-        Of several copies only the first path speaks for the item.
-        """
-        path, values = self._stated.get(-1 if item_num is None else item_num, ("", {}))
-        said = self._sidecars.of(entry.path, entry.folder)
-        news = {key: value for key, value in said.items() if values.get(key) != value}
-        if item_num is None or path != entry.path or not news:
-            return ""
-        self._shelf.restate(item_num, news)
-        return ", ".join(news)
+    def _finish(self, most: int) -> None:
+        """Commit what is ready, until at most ``most`` files are being looked at."""
+        while sum(len(pending.futures) for pending in self._waiting) > most:
+            ready = [pending for pending in self._waiting if pending.ready()]
+            if not ready:
+                every = [f for pending in self._waiting for f in pending.futures if not f.done()]
+                self._examiner.wait(every)
+            for pending in ready:
+                self._waiting.remove(pending)
+                self._count(pending)
 
-    @staticmethod
-    def _same(old: Known, entry: Found) -> bool:
-        same = (old.size, old.mtime_ns) == (entry.size, entry.mtime_ns)
-        return same and old.reason != ORPHAN  # its video may have come since
-
-    def _refuse(self, found: Found, reason: str, content_hash: str | None) -> _Step:
-        self._shelf.record(file_row(found, "refused", reason, content_hash, self._clock()))
-        return _Step(found.path, "refused", reason)
-
-    def _finish(self, step: _Step) -> tuple[str, str]:
-        """(status, reason), committed."""
-        if step.found is None:
-            return step.status, step.reason
-        existing = self._shelf.item_of(step.content_hash)
-        if existing is not None:
-            if step.future is not None:
-                step.future.cancel()
-            return self._again(step.found, step.content_hash, existing)
-        try:
-            examined = self._sandbox.result(step.found, step.future)
-        except UnreadableMedia as error:
-            refusal = self._refuse(step.found, error.reason, step.content_hash)
-            return refusal.status, refusal.reason
-        if examined.media == "subtitle":
-            return self._attach(step.found, examined.assets, step.content_hash)
-        now = self._clock()
-        said = self._sidecars.of(step.found.path, step.found.folder)
-        item = item_row(step.found, examined, said, step.content_hash, now)
-        item |= {key: value for key, value in self._given.items() if not item[key]}
-        row = file_row(step.found, "done", examined.note, step.content_hash, now)
-        try:
-            self._shelf.add(
-                item, examined.assets, row, {"shot": examined.shots, "scene": examined.scenes}
-            )
-        except sa.exc.IntegrityError:
-            other = self._shelf.item_of(step.content_hash)  # another run was faster
-            if other is None:
-                raise
-            return self._again(step.found, step.content_hash, other)
-        return "added", examined.note
-
-    def _again(self, found: Found, content_hash: str, num: int) -> tuple[str, str]:
-        """Content that is an item already: at a new place, or at one more place."""
-        elsewhere = [path for path in self._shelf.paths_of(num) if path != found.path]
-        gone = [path for path in elsewhere if not os.path.lexists(path)]
-        row = file_row(found, "done", "", content_hash, self._clock()) | {"item_num": num}
-        self._shelf.record(row, gone)
-        if gone:
-            return "moved", f"was {gone[0]}"
-        if elsewhere:
-            return "attached", f"same content as {elsewhere[0]}"
-        return "unchanged", ""
-
-    def _attach(self, found: Found, assets: Sequence[Asset], content_hash: str) -> tuple[str, str]:
-        beside = media_beside(found.path)
-        num = self._shelf.media_at(beside)
-        if num is None:
-            refusal = self._refuse(found, ORPHAN, content_hash)
-            return refusal.status, refusal.reason
-        old = self._known.get(found.path)
-        row = file_row(found, "attached", "", content_hash, self._clock())
-        self._shelf.attach(num, assets, row, old.content_hash if old else None)
-        return "attached", ""
-
-
-def hash_file(found: Found, max_bytes: int) -> str:
-    """Sha256 of a file's content, hex; only bytes are read here, nothing is parsed."""
-    if found.size > max_bytes:
-        raise UnreadableMedia(found.path, f"{found.size:,} bytes, limit {max_bytes:,}")
-    digest = hashlib.sha256()
-    with open_blob(found) as blob:
-        while chunk := blob.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+    def _count(self, pending: Pending) -> None:
+        for told in pending.finish():
+            self._tally.add(told)
+            if self._progress is not None:
+                done = self._tally.files
+                self._progress(Progress(done, self._total, told.path, told.status, told.reason))

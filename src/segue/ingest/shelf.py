@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from segue.ingest.media import Asset, Found, Scene, Shot
 from segue.store import schema
 
+GROUP = "group"  # items.extra["media"] of an item of several files
+
 
 class Place(Protocol):
     """The part of a workspace that ingest needs."""
@@ -36,6 +38,14 @@ class Known:
     item_num: int | None
     status: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """An item of several files: the folder that speaks for it, and its cover's name."""
+
+    folder: str
+    cover: str
 
 
 class Shelf:
@@ -73,6 +83,26 @@ class Shelf:
                 if row[0] in path_of
             }
 
+    def groups(self) -> dict[int, Grouped]:
+        """Items of several files. Of several copies the first folder that is there speaks."""
+        items, f = schema.items.c, schema.files.c
+        query = (
+            sa.select(items.num, items.extra, f.path)
+            .join_from(schema.files, schema.items, f.item_num == items.num)
+            .where(items.extra["media"].as_string() == GROUP)
+            .order_by(f.path)
+        )
+        folders: dict[int, list[str]] = {}
+        covers: dict[int, str] = {}
+        with self._engine.connect() as tx:
+            for num, extra, path in tx.execute(query):
+                folders.setdefault(num, []).append(os.path.dirname(path))
+                covers[num] = extra.get("cover", "")
+        return {
+            num: Grouped(next(filter(os.path.isdir, dict.fromkeys(some)), some[0]), covers[num])
+            for num, some in folders.items()
+        }
+
     def restate(self, item_num: int, values: dict[str, Any]) -> None:
         """Write what a sidecar now says of an item."""
         row = schema.items.c.num == item_num
@@ -86,6 +116,13 @@ class Shelf:
         with self._engine.connect() as tx:
             return sorted(tx.execute(query).scalars())
 
+    def files_of(self, item_num: int) -> list[tuple[str, str, str]]:
+        """(path, status, reason) of every file of an item, refused ones too."""
+        f = schema.files.c
+        query = sa.select(f.path, f.status, f.reason).where(f.item_num == item_num)
+        with self._engine.connect() as tx:
+            return [(row[0], row[1], row[2]) for row in tx.execute(query.order_by(f.path))]
+
     def media_at(self, paths: Sequence[str]) -> int | None:
         """The item of the first of ``paths`` that is a finished file."""
         f = schema.files.c
@@ -96,30 +133,72 @@ class Shelf:
 
     def record(self, row: dict[str, Any], gone: Sequence[str] = ()) -> None:
         """Write one file row and drop those of ``gone`` paths."""
+        self.record_all([row], gone)
+
+    def record_all(self, rows: Sequence[dict[str, Any]], gone: Sequence[str] = ()) -> None:
+        """Write file rows and drop those of ``gone`` paths."""
         with self._engine.begin() as tx:
-            self._write(tx, row, gone)
+            self._write(tx, rows, gone)
 
     def add(
         self,
         item: dict[str, Any],
         assets: Sequence[Asset],
-        row: dict[str, Any],
+        rows: Sequence[dict[str, Any]],
         spans: Mapping[str, Sequence[Shot | Scene]] | None = None,
+        folder: str = "",
     ) -> int:
-        """Publish derived files, then item, assets, spans and file row in one transaction.
+        """Publish derived files, then item, assets, spans and file rows in one transaction.
 
-        ``spans`` are shots and scenes by level (``shot``, ``scene``), in order of time.
+        ``spans`` are shots and scenes by level (``shot``, ``scene``), in order of time. ``folder``
+        is a hash that names the folder of the derived files; by default the item's.
         """
-        rows = self._publish(item["content_hash"], assets)
+        made = self._publish(folder or item["content_hash"], assets)
         with self._engine.begin() as tx:
             key = tx.execute(sa.insert(schema.items).values(**item)).inserted_primary_key
             num = int(key[0]) if key else -1
-            if rows:
-                tx.execute(sa.insert(schema.assets), [r | {"item_num": num} for r in rows])
-            if parts := _span_rows(num, spans or {}):
-                tx.execute(sa.insert(schema.scenes), parts)
-            self._write(tx, row | {"item_num": num})
+            self._fill(tx, num, made, spans or {}, rows)
         return num
+
+    def replace(
+        self,
+        item_num: int,
+        item: dict[str, Any],
+        assets: Sequence[Asset],
+        rows: Sequence[dict[str, Any]],
+        spans: Mapping[str, Sequence[Shot | Scene]],
+        folder: str,
+        gone: Sequence[str] = (),
+    ) -> None:
+        """Give an item other assets, spans, file rows and the values of ``item``; it stays the
+        same item. ``folder`` as in :meth:`add`; the derived files that it had are removed."""
+        made = self._publish(folder, assets)
+        a, s = schema.assets.c, schema.scenes.c
+        with self._engine.begin() as tx:
+            had = tx.execute(sa.select(a.path).where(a.item_num == item_num)).scalars().all()
+            tx.execute(sa.delete(schema.assets).where(a.item_num == item_num))
+            tx.execute(sa.delete(schema.scenes).where(s.item_num == item_num))
+            row = schema.items.c.num == item_num
+            tx.execute(sa.update(schema.items).where(row).values(**item))
+            self._fill(tx, item_num, made, spans, rows, gone)
+        for old in {os.path.dirname(path) for path in had} - {_folder(folder)}:
+            shutil.rmtree(self._derived / old, ignore_errors=True)
+
+    def _fill(
+        self,
+        tx: sa.Connection,
+        num: int,
+        made: Sequence[dict[str, Any]],
+        spans: Mapping[str, Sequence[Shot | Scene]],
+        rows: Sequence[dict[str, Any]],
+        gone: Sequence[str] = (),
+    ) -> None:
+        """What belongs to an item: rows of its assets, spans and files."""
+        if made:
+            tx.execute(sa.insert(schema.assets), [one | {"item_num": num} for one in made])
+        if parts := _span_rows(num, spans):
+            tx.execute(sa.insert(schema.scenes), parts)
+        self._write(tx, [row | {"item_num": num} for row in rows], gone)
 
     def attach(
         self, item_num: int, assets: Sequence[Asset], row: dict[str, Any], old_hash: str | None
@@ -139,13 +218,16 @@ class Shelf:
                 position = 0 if last is None else int(last) + 1
                 values = new | {"item_num": item_num, "position": position}
                 tx.execute(sa.insert(schema.assets).values(**values))
-            self._write(tx, row | {"item_num": item_num})
+            self._write(tx, [row | {"item_num": item_num}])
 
     @staticmethod
-    def _write(tx: sa.Connection, row: dict[str, Any], gone: Sequence[str] = ()) -> None:
-        paths = [row["path"], *gone]
-        tx.execute(sa.delete(schema.files).where(schema.files.c.path.in_(paths)))
-        tx.execute(sa.insert(schema.files).values(**row))
+    def _write(tx: sa.Connection, rows: Sequence[dict[str, Any]], gone: Sequence[str] = ()) -> None:
+        path = schema.files.c.path
+        # One by one: databases bound how many values a statement may have.
+        for old in (*gone, *(row["path"] for row in rows)):
+            tx.execute(sa.delete(schema.files).where(path == old))
+        if rows:
+            tx.execute(sa.insert(schema.files), list(rows))
 
     def _publish(self, content_hash: str, assets: Sequence[Asset]) -> list[dict[str, Any]]:
         """Write files aside, fsync, rename: a folder that has its name is whole.
