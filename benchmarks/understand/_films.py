@@ -21,6 +21,7 @@ from segue.datasets.fetch import cache_folder, get
 RATE = 25
 VERSION = 1  # of the recipe below: films of another are made anew
 BLACK_FRAMES = (2, 8)
+SHARES = (0.55, 0.3, 0.15)  # of cuts, dissolves, fades
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Film:
     bit_rate: int = 0
     boundaries: int = 40
     longest_s: float = 4.0
+    shares: tuple[float, float, float] = SHARES
 
 
 SCENECUT = (("preset", "veryfast"), ("crf", "23"))
@@ -81,6 +83,13 @@ FILMS = (
          options=(("preset", "ultrafast"),), bit_rate=300_000),
 )  # fmt: skip
 FISH, FACE, DESK = "fish", "face", "Jon Peirce"
+MOSTLY_CUTS = (0.92, 0.05, 0.03)  # films and programmes have few gradual changes
+LONG = (
+    Film("long 720p x264 scenecut", "test", 21, size=(1280, 720), options=SCENECUT,
+         boundaries=48, longest_s=14.0, shares=MOSTLY_CUTS),
+    Film("long 720p x264 fixed GOP 50", "test", 21, size=(1280, 720), gop=50, options=FIXED,
+         boundaries=48, longest_s=14.0, shares=MOSTLY_CUTS),
+)  # fmt: skip
 STRETCHES = {
     "tune": (
         Stretch("WolfgangLanger_Pexels", 0.0, 16.0, FACE),
@@ -133,6 +142,8 @@ def made(film: Film) -> tuple[Path, tuple[Boundary, ...]]:
     stem = "".join(c if c.isalnum() else "-" for c in film.name)
     path, notes = folder / f"{stem}{film.suffix}", folder / f"{stem}.json"
     recipe = json.loads(json.dumps({"version": VERSION} | asdict(film)))
+    if film.shares == SHARES:
+        del recipe["shares"]  # films made before there was a choice are the same
     if not notes.is_file() or json.loads(notes.read_text())["recipe"] != recipe:
         truth = _join(film, path)
         kept = {"recipe": recipe, "truth": [asdict(boundary) for boundary in truth]}
@@ -153,7 +164,7 @@ def _plan(film: Film) -> list[tuple[Stretch, str, int]]:
         room = stretch.end_s - stretch.start_s
         length_s = float(min(room, rng.uniform(1.7, film.longest_s)))
         start_s = stretch.start_s + float(rng.uniform(0.0, room - length_s))
-        kind = str(rng.choice(["cut", "dissolve", "fade"], p=[0.55, 0.3, 0.15]))
+        kind = str(rng.choice(["cut", "dissolve", "fade"], p=film.shares))
         seconds = {"cut": 0.0, "dissolve": rng.uniform(0.5, 1.5), "fade": rng.uniform(0.4, 0.8)}
         piece = replace(stretch, start_s=start_s, end_s=start_s + length_s)
         plan.append((piece, kind, round(float(seconds[kind]) * RATE)))

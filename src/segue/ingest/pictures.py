@@ -72,6 +72,7 @@ def reduced(frame: Any, limits: MediaLimits) -> Any:
 
 def frame_jpeg(frame: Any, limits: MediaLimits) -> bytes:
     """A decoded video frame as JPEG, upright, at most ``picture_side_px`` on its longer side."""
-    picture: Image.Image = reduced(frame, limits).to_image()
+    # PyAV's to_image copies row by row, ten times slower.
+    picture = Image.fromarray(reduced(frame, limits).to_ndarray(format="rgb24"))
     upright = picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
     return to_jpeg(upright, limits)

@@ -23,6 +23,7 @@ CHROMA = (9, 16)
 LUMA_DIM = LUMA[0] * LUMA[1]
 CHROMA_DIM = CHROMA[0] * CHROMA[1]
 SMALL_DIM = LUMA_DIM + 2 * CHROMA_DIM
+AT_ONCE = 64  # windows whose frames are held beside each other, 31 kB each
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,9 @@ def weighted(frames: NDArray[np.uint8]) -> Floats:
 
 def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """Mean difference of two small frames in brightness, plus that in colour; 0-510."""
-    pair = weighted(np.stack([a, b]))
-    return float(np.abs(pair[1] - pair[0]).sum())
+    steps = np.abs(a.astype(np.int16) - b)
+    luma, chroma = steps[:LUMA_DIM].sum(), steps[LUMA_DIM:].sum()
+    return float(luma) / LUMA_DIM + float(chroma) / (2 * CHROMA_DIM)
 
 
 def boundaries(stretch: Stretch, settings: ShotSettings | None = None) -> list[Boundary]:
@@ -191,18 +193,17 @@ def _blends(
         middle = frames[(np.arange(len(times)) + reach) // 2]
         off = np.abs(middle - (frames + frames[reach]) / 2).sum(axis=1)
         likely = (apart >= use.min_blend / 2) & (off < 0.75 * apart)
-        for start in (np.flatnonzero(likely[1:-1]) + 1).tolist():
-            end = int(ends[start])
-            if end > len(times) - 2 or end - start < use.blend_frames:
-                continue
-            score, residual = _blend_score(times, frames, start, end, use)
-            if score <= 0:
-                continue
-            alike = structure(raw[start], raw[end])
-            if alike < use.blend_structure and residual + alike / 2 < use.blend_doubt:
-                first_s, last_s = float(times[start]), float(times[end])
-                middle_s = (first_s + last_s) / 2
-                found.append((score, Boundary(middle_s, first_s, last_s, "dissolve")))
+        starts = np.flatnonzero(likely[1:-1]) + 1
+        fits = (ends[starts] <= len(times) - 2) & (ends[starts] - starts >= use.blend_frames)
+        for some in np.array_split(starts[fits], 1 + fits.sum() // AT_ONCE):
+            scores, residuals = _blend_scores(times, frames, some, ends[some], use)
+            for at in np.flatnonzero(scores):
+                start, end = int(some[at]), int(ends[some[at]])
+                alike = structure(raw[start], raw[end])
+                if alike < use.blend_structure and residuals[at] + alike / 2 < use.blend_doubt:
+                    first_s, last_s = float(times[start]), float(times[end])
+                    one = Boundary((first_s + last_s) / 2, first_s, last_s, "dissolve")
+                    found.append((float(scores[at]), one))
     kept: list[Boundary] = []
     for _, one in sorted(found, key=lambda pair: -pair[0]):
         if all(one.end_s <= o.start_s or one.start_s >= o.end_s for o in kept):
@@ -210,30 +211,37 @@ def _blends(
     return kept
 
 
-def _blend_score(
-    times: NDArray[np.float64], frames: Floats, start: int, end: int, use: ShotSettings
-) -> tuple[float, float]:
-    """(score, residual); the score is 0.0 where frames ``start`` to ``end`` are no dissolve."""
-    first = frames[start - 1 : start + 1].mean(axis=0)
-    last = frames[end : end + 2].mean(axis=0)
+def _blend_scores(
+    times: NDArray[np.float64],
+    frames: Floats,
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
+    use: ShotSettings,
+) -> tuple[Floats, Floats]:
+    """(scores, residuals), each (n,), of windows; a score is 0.0 where there is no dissolve."""
+    first = (frames[start - 1] + frames[start]) / 2
+    last = (frames[end] + frames[end + 1]) / 2
     line = last - first
-    size = float(np.abs(line).sum())
-    if size < use.min_blend:
-        return 0.0, 1.0
-    inner = np.linspace(start, end, min(9, end - start + 1)).round().astype(int)
-    away = frames[inner] - first
-    share = away @ line / float(line @ line)
-    straight = (times[inner] - times[start]) / (times[end] - times[start])
-    bend = float(np.sqrt(np.mean((share - straight) ** 2)))
-    residual = float(np.abs(away - share[:, None] * line).sum(axis=1).max()) / size
-    if bend > use.blend_bend or residual > use.blend_residual or np.diff(share).min() < -0.1:
-        return 0.0, residual
-    margin = max(2, (end - start) // 3)
-    before, after = frames[max(0, start - margin)], frames[min(len(frames) - 1, end + margin)]
-    drift = max(float(np.abs(first - before).sum()), float(np.abs(after - last).sum())) / size
-    if drift > use.steady:
-        return 0.0, residual
-    return size * (1.0 - drift) * (1.0 - residual) * (1.0 - bend), residual
+    size = np.abs(line).sum(axis=1)
+    inner = np.rint(start[:, None] + (end - start)[:, None] * np.linspace(0, 1, 9)).astype(np.int64)
+    away = frames[inner] - first[:, None]
+    share = (away @ line[:, :, None])[:, :, 0] / np.maximum((line * line).sum(axis=1), 1e-6)[
+        :, None
+    ]
+    straight = (times[inner] - times[start][:, None]) / (times[end] - times[start])[:, None]
+    bend = np.sqrt(np.mean((share - straight) ** 2, axis=1))
+    ordered = np.diff(share, axis=1).min(axis=1) >= -0.1
+    margin = np.maximum(2, (end - start) // 3)
+    before = np.abs(first - frames[np.maximum(0, start - margin)]).sum(axis=1)
+    after = np.abs(frames[np.minimum(len(frames) - 1, end + margin)] - last).sum(axis=1)
+    drift = np.maximum(before, after) / np.maximum(size, 1e-6)
+    good = (size >= use.min_blend) & (bend <= use.blend_bend) & ordered & (drift <= use.steady)
+    residual = np.ones(len(start), np.float32)
+    off = np.abs(away[good] - share[good][:, :, None] * line[good][:, None]).sum(axis=2)
+    residual[good] = off.max(axis=1, initial=0.0) / size[good]
+    score = size * (1.0 - drift) * (1.0 - residual) * (1.0 - bend)
+    score[~good | (residual > use.blend_residual)] = 0.0
+    return score.astype(np.float32), residual
 
 
 def structure(a: Small, b: Small) -> float:
