@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -22,8 +22,12 @@ from segue.understand.run import Encoders, Progress, StepPlan, UnderstandReport,
 from segue.understand.sources import ItemSource
 from segue.understand.steps import Task, Tried, work
 
+if TYPE_CHECKING:
+    from segue.understand.remote.chat import Answers, Chat
+    from segue.understand.remote.wording import Wording
+
 TRIES = 2  # of one item on an engine; later runs try again
-SUMMARY, TAGS = "summary", "tags"
+SUMMARY = "summary"
 
 
 @dataclass(frozen=True)
@@ -41,19 +45,27 @@ class Chosen:
 def encoders_of(chosen: Understanding) -> Encoders:
     """The encoders by their names in the settings."""
     text = registry.make(chosen.text)
-    picture = None if chosen.pictures == NONE else registry.make(chosen.pictures)
+    picture = None if chosen.pictures == NONE else _pictures(chosen.pictures)
     sound = None if chosen.sound == NONE else registry.make(chosen.sound)
     for name, made, kind in (("pictures", picture, "picture"), ("sound", sound, "sound")):
         if made is not None and getattr(made, "kind", "") != kind:
             raise BadSettings(
-                f"[understand] {name} = {getattr(chosen, name)!r} is no classifier of {name}; "
-                "an encoder of pictures and words is used by: segue reembed"
+                f"[understand] {name} = {getattr(chosen, name)!r} is no classifier of {name}"
             )
     return Encoders(text=text, picture=picture, sound=sound)  # type: ignore[arg-type]
 
 
-def plan_of(chosen: Chosen) -> StepPlan:
-    """All steps that the settings want."""
+@functools.cache
+def _pictures(name: str) -> Any:
+    """A classifier of pictures; one of pictures and words names what it sees. Loaded once."""
+    from segue.understand.encoders.naming import NamedPictures  # noqa: PLC0415
+
+    made: Any = registry.make(name)
+    return NamedPictures(made) if hasattr(made, "zero_shot") else made
+
+
+def plan_of(chosen: Chosen, answers: Answers | None = None) -> StepPlan:
+    """All steps that the settings want. ``answers`` keeps what a language model said."""
     from segue.understand.sight.attributes import Attributes  # noqa: PLC0415 - models of pictures
     from segue.understand.sight.look import Look  # noqa: PLC0415
     from segue.understand.sight.ocr import ScreenText  # noqa: PLC0415
@@ -64,7 +76,12 @@ def plan_of(chosen: Chosen) -> StepPlan:
     from segue.understand.speech.transcript import Speech, speech_steps  # noqa: PLC0415
 
     told = chosen.understand
-    seen: tuple[Step, ...] = () if told.pictures == NONE else (Look(), PicturePrint(), Attributes())
+    seen: tuple[Step, ...] = ()
+    if told.pictures != NONE:
+        joint = getattr(_pictures(told.pictures), "joint", None)
+        # A model of pictures and words was taught to tell what others cannot.
+        attributes = Attributes() if joint is None else Attributes(joint, every=True)
+        seen = (Look(), PicturePrint(), attributes)
     listener = Listener()  # shared: what was heard for the timeline serves music too
     heard: tuple[Step, ...] = (SoundTimeline(listener), SoundPrint(), Music(listener))
     if told.sound == NONE:
@@ -72,7 +89,7 @@ def plan_of(chosen: Chosen) -> StepPlan:
     subtitles, *recognised = speech_steps(
         Speech(model=told.speech, language=told.language, chinese=told.chinese)
     )
-    words, asked = _words(chosen)
+    words, asked = _words(chosen, answers)
     screen: tuple[Step, ...] = () if told.pictures == NONE else (ScreenText(),)
 
     def wanted(steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -99,7 +116,7 @@ def _check_names(told: Understanding, names: Sequence[str]) -> None:
                 )
 
 
-def _words(chosen: Chosen) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+def _words(chosen: Chosen, answers: Answers | None) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
     """The steps over words: those of this machine, and those of a language model, if any."""
     from segue.understand.words.step import word_steps  # noqa: PLC0415 - the text encoder
 
@@ -107,29 +124,44 @@ def _words(chosen: Chosen) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
     model = chosen.llm
     if not model.url and not model.local:
         return steps, ()
-    from segue.understand.remote.chat import Chat  # noqa: PLC0415 - where it is configured
     from segue.understand.remote.steps import LargeSummary, LargeTags  # noqa: PLC0415
 
-    server = _server(model)
+    chat = _chat(model, answers)
     by_name = {step.name: step for step in steps}
     asked: list[Step] = []
     if model.summary:
-        asked.append(LargeSummary(Chat(server), local=by_name.pop(SUMMARY)))
+        asked.append(LargeSummary(chat, local=by_name.pop(SUMMARY)))
     if model.tags:
-        asked.append(LargeTags(Chat(server), apart=model.local))
+        asked.append(LargeTags(chat, apart=model.local))
     return tuple(by_name.values()), tuple(asked)
 
 
-def _server(model: LargeModel) -> Any:
+def _chat(model: LargeModel, answers: Answers | None) -> Chat:
+    """The language model of the settings, at its address or in this process."""
+    from segue.understand.remote.chat import Chat, NoAnswers  # noqa: PLC0415 - where configured
+
+    kept = NoAnswers() if answers is None else answers
     if model.local:
         from segue.understand.remote.local import LocalModel  # noqa: PLC0415
 
-        return LocalModel(model.model) if model.model else LocalModel()
+        return Chat(LocalModel(model.model) if model.model else LocalModel(), kept)
     from segue.understand.remote.endpoint import Endpoint, Remote  # noqa: PLC0415
 
-    return Remote(
-        Endpoint(model.url, model.model, key_variable=model.key_env, timeout_s=model.timeout_s)
+    address = Endpoint(
+        model.url, model.model, key_variable=model.key_env, timeout_s=model.timeout_s
     )
+    return Chat(Remote(address), kept)
+
+
+def wording_of(workspace: Workspace) -> Wording | None:
+    """What rewords reasons, where the settings want it ([llm] reasons)."""
+    model = read_settings(workspace.root).llm
+    if not model.reasons or not (model.url or model.local):
+        return None
+    from segue.understand.remote.chat import StoredAnswers  # noqa: PLC0415
+    from segue.understand.remote.wording import Wording  # noqa: PLC0415
+
+    return Wording(_chat(model, StoredAnswers(workspace.engine)))
 
 
 @functools.cache
@@ -183,7 +215,8 @@ def understand_workspace(
 ) -> UnderstandReport:
     """Everything that the settings ask for, here, on all cores, or on a Dask cluster."""
     chosen = Chosen.of(read_settings(workspace.root))
-    plan, encoders = plan_of(chosen), encoders_of(chosen.understand)
+    plan = plan_of(chosen, _answers(workspace) if engine == "here" else None)
+    encoders = encoders_of(chosen.understand)
     if engine == "here":
         make_engine(engine, workers=workers, address=address)  # refuses what does not fit
         report = understand(
@@ -197,6 +230,12 @@ def understand_workspace(
             )  # fmt: skip
     propose_copies(workspace)
     return report
+
+
+def _answers(workspace: Workspace) -> Answers:
+    from segue.understand.remote.chat import StoredAnswers  # noqa: PLC0415
+
+    return StoredAnswers(workspace.engine)
 
 
 def propose_copies(workspace: Workspace) -> int:

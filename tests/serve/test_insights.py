@@ -120,6 +120,32 @@ def test_scenes_are_found_by_words(understood, address):
     assert (hit["item_id"], hit["start_s"], hit["score"]) == (ITEM, 30.5, 0.4)
 
 
+def test_the_page_shows_scenes_that_words_found(understood, address):
+    num = numbered(understood, ITEM)
+    understood.scene_search = lambda words, k: [(SceneRow(num, 1, 30.5, 61.0, 1), 0.4)][:k]
+    page = httpx.get(f"{address}/page/search", params={"q": "sea"}).text
+    assert f"/assets/{ITEM}/keyframe/1" in page
+    assert 'data-at="30.5"' in page
+
+
+def test_reasons_are_reworded_only_when_asked_and_keep_their_shares(understood, address):
+    asked = []
+
+    def reword(reasons, language, titles):
+        asked.append((list(reasons), language, list(titles)))
+        return [f"in other words: {reason}" for reason in reasons]
+
+    understood.reword = reword
+    path = "/v1/users/1/recommendations/film%2F9/reasons"
+    plain = get(address, path)["reasons"]
+    assert asked == []
+    other = get(address, f"{path}?language=zh")["reasons"]
+    assert [r["share"] for r in other] == [r["share"] for r in plain]
+    assert all(r["text"].startswith("in other words: ") for r in other)
+    assert asked[0][1] == "zh"
+    assert any("Film" in title for title in asked[0][2])
+
+
 def test_the_page_of_an_item_draws_it_and_runs_nothing(understood, address):
     events.write(understood.engine, [Event("m1", "9", "film/1", "like", 400.0)])
     page = httpx.get(f"{address}/page/item", params={"item": ITEM, "user": "9"}).text

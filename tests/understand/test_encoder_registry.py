@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 
 from openai_server import DIM, openai_server
+from segue.config import Understanding
 from segue.core.errors import BadPackage, BadSettings, MissingExtra, NotFound, UnreadableMedia
 from segue.datasets.fetch import Unavailable
 from segue.understand.encoders import registry
 from segue.understand.encoders.clip import JointTexts
+from segue.understand.encoders.naming import NamedPictures
 from segue.understand.encoders.registry import make
 from segue.understand.remote.endpoint import NoAnswer
+from segue.understanding import Chosen, encoders_of, plan_of
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] a red blue photo of cat dog on the sofa stocks fell".split()  # noqa: SIM905
 TEXTS = ["a cat on the sofa", "stocks fell", "the dog", ""]
@@ -284,6 +287,30 @@ def test_zero_shot_agrees_with_the_library(kind, request):
     assert found.std() > 0.001
     if kind == "clip":
         np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_a_joint_model_names_what_it_sees(kind, request):
+    pytest.importorskip("torch")
+    joint = make(f"clip:{request.getfixturevalue(f'{kind}_model')}")
+    named = NamedPictures(joint, ("cat", "dog", "the dog"))
+    found = named.classify(PICTURES)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    prompts = [f"a photo of a {label}" for label in named.labels]
+    asked = joint.zero_shot(PICTURES, prompts)
+    assert found.argmax(axis=1).tolist() == asked.argmax(axis=1).tolist()
+    assert named.name != make(f"clip:{joint.files.folder}").name  # another cache
+    assert len(NamedPictures(joint).labels) == len(set(NamedPictures(joint).labels)) > 1000
+
+
+def test_settings_let_a_joint_model_see_for_all_attributes(clip_model):
+    pytest.importorskip("torch")
+    chosen = Understanding(pictures=f"clip:{clip_model}", sound="none", speech="none")
+    picture = encoders_of(chosen).picture
+    assert isinstance(picture, NamedPictures)
+    (attributes,) = (s for s in plan_of(Chosen(chosen)).cheap if s.name == "attributes")
+    assert attributes.model_of is picture.joint
+    assert attributes.every
 
 
 def test_clip_refuses_what_is_no_joint_model(text_model):

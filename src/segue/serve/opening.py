@@ -7,6 +7,7 @@ from segue.core.behaviour import BehaviourWeights
 from segue.serve.service import Service
 from segue.store import catalogue
 from segue.store.workspace import Workspace
+from segue.understanding import wording_of
 
 
 def open_service(workspace: Workspace) -> Service:
@@ -16,6 +17,7 @@ def open_service(workspace: Workspace) -> Service:
     encoder = assembly.champion_encoder(workspace)
     content = assembly.load_content(workspace, stored.nums, encoder)
     space = None if content is None else assembly.open_space(workspace, content)
+    wording = wording_of(workspace)
     return Service(
         workspace=workspace,
         catalogue=stored,
@@ -24,5 +26,6 @@ def open_service(workspace: Workspace) -> Service:
         search=None if space is None else assembly.open_search(stored.catalogue, space),
         content=None if space is None else space.vectors,
         scene_search=None if space is None else assembly.open_scene_search(workspace, space),
+        reword=None if wording is None else wording.reword,
         place=(lambda vectors: vectors) if space is None else space.place,
     )

@@ -66,6 +66,12 @@ class RecommendationsAsked(KAsked):
     rail: RailName = "for-you"
 
 
+class ReasonsAsked(_Asked):
+    language: Annotated[
+        str, Field(max_length=20, pattern=r"^[A-Za-z-]*$", description="reworded in it: en, zh")
+    ] = ""
+
+
 class UsersAsked(_Asked):
     limit: Annotated[int, Field(ge=1, le=500)] = 50
     offset: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0

@@ -40,6 +40,9 @@ Search = Callable[[str, int], list[tuple[int, float]]]
 SceneSearch = Callable[[str, int], list[tuple[SceneRow, float]]]
 """(words, k) -> (scene, cosine) pairs, best first."""
 
+Reword = Callable[[Sequence[str], str, Sequence[str]], list[str]]
+"""(reasons, language, titles) -> the same in other words; what lost a title stays as it was."""
+
 COLD_START = "cold-start"
 MEDIA_KINDS = frozenset({"video", "track", "speech", "book", "image"})
 NEWEST_SHARE = 0.05  # of the catalogue counts as new …
@@ -114,6 +117,7 @@ class Service:
     clock: Callable[[], float] = time.time
     content: Vectors | None = None
     scene_search: SceneSearch | None = None
+    reword: Reword | None = None
     place: Callable[[Floats], Floats] = lambda vectors: vectors  # scenes into content's space
 
     @property
@@ -196,6 +200,15 @@ class Service:
         """Why an item stands where it stands for a person."""
         self.item(item_id)
         return self.model().reasons(self.query(user_id), item_id)
+
+    def reworded(self, reasons: Sequence[Reason], language: str) -> tuple[Reason, ...]:
+        """The same reasons in the words of a language model, where one is configured; shares and
+        items are untouched. Takes as long as the model does."""
+        if self.reword is None or not reasons:
+            return tuple(reasons)
+        titles = [self.item(i).title for reason in reasons for i in reason.item_ids]
+        texts = self.reword([reason.text for reason in reasons], language, titles)
+        return tuple(replace(r, text=text) for r, text in zip(reasons, texts, strict=True))
 
     def outlook(self, user_id: str, item_ids: Sequence[str]) -> Outlook:
         """What a person is likely to do next."""

@@ -125,9 +125,21 @@ async def get_users(asked: Annotated[schemas.UsersAsked, Query()], service: Serv
     "/users/{user_id:path}/recommendations/{item_id:path}/reasons",
     response_model=schemas.ReasonsOut,
 )
-async def get_reasons(user_id: UserId, item_id: ItemId, service: Serving) -> Response:
-    """Why an item stands where it stands for a person; shares sum to one."""
+async def get_reasons(
+    user_id: UserId,
+    item_id: ItemId,
+    asked: Annotated[schemas.ReasonsAsked, Query()],
+    service: Serving,
+) -> Response:
+    """Why an item stands where it stands for a person; shares sum to one.
+
+    With ``language`` a configured language model words the reasons; what it may not change is
+    which items and shares they name.
+    """
     reasons = service.reasons(user_id, item_id)
+    if asked.language:
+        # A model takes seconds: other requests must not wait for it.
+        reasons = await run_in_threadpool(service.reworded, reasons, asked.language)
     out = schemas.ReasonsOut(
         item_id=item_id,
         title=service.item(item_id).title,

@@ -29,6 +29,7 @@ PEOPLE_LENGTH = 40
 FOUND_LENGTH = 24
 HISTORY_LENGTH = 16
 SIMILAR_LENGTH = 8
+SCENES_LENGTH = 6
 VISITOR = "visitor-"
 
 router = APIRouter(include_in_schema=False)
@@ -174,7 +175,17 @@ async def get_search(service: Serving, q: Words) -> HTMLResponse:
     """Search results as cards."""
     found = await run_in_threadpool(service.find, q, FOUND_LENGTH)
     cards = [_card(service, service.item(hit.item_id)) | {"by": hit.by} for hit in found]
-    return _html("search.html", cards=cards, words=q)
+    hits = await run_in_threadpool(service.find_scenes, q, SCENES_LENGTH)
+    scenes = [
+        {
+            "item_id": hit.item_id,
+            "title": service.item(hit.item_id).title,
+            "start_s": hit.start_s,
+            "art": keyframe_url(hit.item_id, hit.keyframe),
+        }
+        for hit in hits if hit.keyframe is not None
+    ]  # fmt: skip
+    return _html("search.html", cards=cards, words=q, scenes=scenes)
 
 
 @router.get("/page/item")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -109,12 +109,17 @@ class ClipPictures:
 
     def zero_shot(self, pictures: Sequence[Picture], prompts: Sequence[str]) -> Floats:
         """(n, n_prompts) float32 probabilities."""
-        cosines = self.encode(pictures) @ self.encode_texts(prompts).T
+        cosines = self.encode(pictures) @ self._asked(tuple(prompts)).T
         model = self._loaded[0]
         scale = float(model.logit_scale.exp())
         if self._pairwise:
             return sigmoid(scale * cosines + float(model.logit_bias))
         return softmax(scale * cosines)
+
+    @cached_property
+    def _asked(self) -> Callable[[tuple[str, ...]], Floats]:
+        """Texts that are asked about batch after batch are encoded once."""
+        return lru_cache(maxsize=4)(self.encode_texts)
 
     @property
     def _pairwise(self) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,15 @@ class OpenClipPictures:
         """(n, n_prompts) float32 probabilities."""
         model = self._loaded[0]
         logits = float(model.logit_scale.exp()) * (
-            self.encode(pictures) @ self.encode_texts(prompts).T
+            self.encode(pictures) @ self._asked(tuple(prompts)).T
         )
         bias = getattr(model, "logit_bias", None)  # there is one where SigLIP's loss was used
         return softmax(logits) if bias is None else sigmoid(logits + float(bias))
+
+    @cached_property
+    def _asked(self) -> Callable[[tuple[str, ...]], Floats]:
+        """Texts that are asked about batch after batch are encoded once."""
+        return lru_cache(maxsize=4)(self.encode_texts)
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any, Any]:

@@ -46,7 +46,9 @@ class NoAnswer(Unavailable):
 class Server(Protocol):
     """Something that answers requests in the form of OpenAI's API, in order."""
 
-    name: str  # of the model
+    @property
+    def name(self) -> str:
+        """Of the model."""
 
     def post(self, path: str, bodies: Sequence[Json]) -> list[Json | NoAnswer]:
         """One answer for each body; raises nothing."""

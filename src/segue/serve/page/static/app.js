@@ -180,7 +180,7 @@ async function takeBack(eventId, title) {
   }
 }
 
-async function openItem(itemId) {
+async function openItem(itemId, startS) {
   try {
     $("item-body").replaceChildren(await part("/page/item", { item: itemId, user: user() }));
   } catch (error) {
@@ -190,6 +190,7 @@ async function openItem(itemId) {
   watchPlayer(itemId);
   if (!$("item").open) $("item").showModal();
   $("item").scrollTop = 0;
+  if (startS !== undefined) seek(Number(startS));
 }
 
 // What is played is behaviour too: a start is stored, an end reorders the list.
@@ -224,7 +225,7 @@ document.addEventListener("click", (press) => {
   else if (button.dataset.act) {
     if (button.closest("dialog")) $("item").close();
     enqueue(node, button.dataset.act);
-  } else if ("open" in button.dataset) openItem(node.dataset.item);
+  } else if ("open" in button.dataset) openItem(node.dataset.item, button.dataset.at);
   else if ("close" in button.dataset) button.closest("dialog").close();
   else if (button.dataset.scroll) {
     const list = button.closest(".rail").querySelector(".rail__list");
