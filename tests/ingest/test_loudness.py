@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import wave
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 
+from segue.ingest import decode
+from segue.ingest.examine import examine
+from segue.ingest.limits import MediaLimits
 from segue.ingest.loudness import LoudnessMeter
+from segue.ingest.media import Examined, Found
+from segue.ingest.naming import item_row
+from segue.ingest.scan import scan
 
 RATE_HZ = 48_000
 
@@ -60,3 +69,37 @@ def test_silence_and_nothing_have_no_loudness() -> None:
 def test_a_stream_that_changes_its_form_is_measured_up_to_there() -> None:
     whole = frames(sine(10, -23))
     assert measured(whole, frames(sine(5, 0, 1), rate_hz=22_050)) == measured(frames(sine(10, -23)))
+
+
+def sounding(path: Path, *levels_db: float) -> Examined:
+    """A stereo WAV of 1 kHz, 4 s at each level, as ingest reads it."""
+    samples = np.hstack([sine(4, level) for level in levels_db])
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes((samples.T * 32767).astype("<i2").tobytes())
+    (found,) = scan([path.parent])
+    assert isinstance(found, Found)
+    return examine(found, MediaLimits())
+
+
+def test_a_file_has_the_loudness_of_its_original_sound(tmp_path: Path, monkeypatch) -> None:
+    whole = sounding(tmp_path / "a.wav", -23, -23)
+    assert whole.loudness["integrated_lufs"] == pytest.approx(-23, abs=0.1)
+    assert set(whole.loudness) == {"integrated_lufs", "range_lu"}
+    row = item_row(
+        Found(str(tmp_path / "a.wav"), str(tmp_path), 1, 0, 0, 0), whole, {}, "0" * 64, 0
+    )
+    assert row["extra"]["loudness"] == whole.loudness
+    # Of longer works only the beginning counts, and the item says so.
+    monkeypatch.setattr(decode, "LOUDNESS_S", 3.0)
+    begun = sounding(tmp_path / "a.wav", -30, -10)
+    assert begun.loudness["integrated_lufs"] == pytest.approx(-30, abs=0.2)
+    assert begun.loudness["first_s"] == pytest.approx(3.0, abs=0.3)
+    silent = sounding(tmp_path / "a.wav", -200)
+    assert silent.loudness == {}
+    row = item_row(
+        Found(str(tmp_path / "a.wav"), str(tmp_path), 1, 0, 0, 0), silent, {}, "0" * 64, 0
+    )
+    assert "loudness" not in row["extra"]

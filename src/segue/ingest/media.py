@@ -75,6 +75,7 @@ class Examined:
     raw_tags: dict[str, str] = field(default_factory=dict)
     shots: tuple[Shot, ...] = ()
     scenes: tuple[Scene, ...] = ()
+    loudness: dict[str, float] = field(default_factory=dict)  # integrated_lufs, range_lu
 
 
 class Blob(io.RawIOBase):

@@ -84,6 +84,8 @@ def item_row(
         "container_tags": tags,
         "size_bytes": found.size,
     }
+    if examined.loudness:
+        extra["loudness"] = examined.loudness
     row = {
         "id": f"media:{content_hash[:16]}",
         "kind": kind_of(examined, found),
