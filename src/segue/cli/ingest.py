@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segue.cli.shared import json_option, progress_bar, workspace_option
+from segue.cli.shared import engine_options, json_option, progress_bar, workspace_option
 
 if TYPE_CHECKING:
     from segue.ingest.run import IngestReport
@@ -19,16 +19,23 @@ if TYPE_CHECKING:
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--source", default="", help="Where the files come from, if they do not say.")
 @click.option("--licence", default="", help="Their licence, if they do not say.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1))
+@engine_options
 @workspace_option
 @json_option
 def command(
-    folders: tuple[Path, ...], source: str, licence: str, workers: int, workspace: Path,
-    as_json: bool,
+    folders: tuple[Path, ...], source: str, licence: str, engine: str, workers: int | None,
+    address: str | None, budget: float | None, workspace: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Make items of the video, sound, images, subtitles and e-books in FOLDERS.
 
     Files are known by their content: moved ones stay the same item, and a second run does nothing.
+    The files of a folder whose segue-media.toml has a table [item] are one item (a game, a post).
+
+    A cluster's workers must reach FOLDERS under the same path; here, --workers is the number of
+    confined decoders, 1 unless told. After the time of --budget no file is begun. A run that was
+    cut off goes on with the same command.
+
+    Then let `segue understand` look at what the items show, say and sound like.
     """
     from segue.ingest.run import Progress, ingest
     from segue.store.workspace import Workspace
@@ -40,8 +47,9 @@ def command(
             tell("files", step.done, step.total)
 
         report = ingest(
-            opened, folders, progress=progress, source=source, licence=licence, workers=workers
-        )
+            opened, folders, progress=progress, source=source, licence=licence, engine=engine,
+            workers=workers, address=address, budget_s=budget,
+        )  # fmt: skip
     click.echo(json.dumps(asdict(report)) if as_json else _in_words(report))
 
 
@@ -50,6 +58,8 @@ def _in_words(report: IngestReport) -> str:
         f"{report.added} added, {report.unchanged} unchanged, {report.moved} moved, "
         f"{report.updated} updated, {report.attached} attached, {len(report.refused)} refused"
     ]
+    if report.left:
+        lines.append(f"time is up: {report.left} files left for the next run")
     lines += [f"refused {path}: {reason}" for path, reason in report.refused]
     lines += [f"damaged {path}: {reason}" for path, reason in report.damaged]
     return "\n".join(lines)

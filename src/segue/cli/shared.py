@@ -50,7 +50,7 @@ DURATION = Duration()
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Where the work runs, and how long: ``--engine --workers --address --budget``."""
     for option in (
-        click.option("--budget", type=DURATION, help="Begin no dear step after this time: 8h."),
+        click.option("--budget", type=DURATION, help="Begin no dear step, or file, after it: 8h."),
         click.option("--address", help="Of a Dask scheduler: tcp://host:8786."),
         click.option("--workers", type=click.IntRange(min=1), help="How many; else all cores."),
         click.option(

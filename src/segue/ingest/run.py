@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from segue.ingest.examiners import Here
+from segue.engine.registry import make_engine
+from segue.ingest.elsewhere import Elsewhere
+from segue.ingest.examiners import Examiner, Here
 from segue.ingest.group import Entry, Group, gather
 from segue.ingest.limits import MediaLimits
 from segue.ingest.naming import SUBTITLE_SUFFIXES
@@ -45,6 +48,7 @@ class IngestReport:
     refused: tuple[tuple[str, str], ...] = ()
     updated: int = 0  # known already, but its sidecar or its files say something new
     damaged: tuple[tuple[str, str], ...] = ()  # added, but parts of them could not be read
+    left: int = 0  # files that the time did not reach
 
 
 @dataclass
@@ -83,7 +87,10 @@ def ingest(
     source: str = "",
     licence: str = "",
     limits: MediaLimits | None = None,
-    workers: int = 1,
+    engine: str = "here",
+    workers: int | None = None,
+    address: str | None = None,
+    budget_s: float | None = None,
     clock: Callable[[], float] = time.time,
 ) -> IngestReport:
     """Make items of the media files below ``folders``.
@@ -94,23 +101,44 @@ def ingest(
     the next run; what it no longer says stays as it was. The files of a folder whose sidecar has a
     table ``[item]`` are one item, which stays the same when they change. When ``progress`` is
     called the file is committed: killing the process afterwards does not lose it.
+
+    ``engine`` is where files are looked at: ``here`` by ``workers`` confined children (1), on all
+    ``cores``, or by a ``dask`` cluster whose scheduler is at ``address``; there the folders must be
+    reachable under the same path on every worker. A worker that dies costs a try of its own file,
+    and after :class:`~segue.engine.engine.EngineLost` the same call goes on from there. No file is
+    begun once ``budget_s`` seconds are used up.
     """
+    ends = None if budget_s is None else time.monotonic() + budget_s
     entries = sorted(scan(folders), key=_is_subtitle)
     roots = tuple(str(Path(folder).resolve()) for folder in folders)
     limits = MediaLimits() if limits is None else limits
     given = {"source": source, "licence": licence}
     shelf, sidecars = Shelf(workspace), Sidecars()
     together = gather(entries, sidecars)  # a broken sidecar stops here, not half-way
-    with Here(roots, limits, workers) as examiner:
+    with _examiner(engine, workers, address)(roots, limits) as examiner:
         desk = Desk(
             shelf, examiner, sidecars, {k: v for k, v in given.items() if v}, clock,
             shelf.known(), shelf.stated(SIDECAR_KEYS), shelf.groups(),
         )  # fmt: skip
-        return _Run(desk, len(entries), progress).all(together)
+        run = _Run(desk, len(entries), progress)
+        return run.all(together, lambda: ends is not None and time.monotonic() >= ends)
+
+
+def _examiner(
+    engine: str, workers: int | None, address: str | None
+) -> Callable[[Sequence[str], MediaLimits], Examiner]:
+    if engine == "here":
+        make_engine(engine, address=address)  # refuses what does not fit
+        return partial(Here, workers=1 if workers is None else workers)
+    return partial(Elsewhere, make_engine(engine, workers=workers, address=address))
 
 
 def _is_subtitle(entry: Entry) -> bool:
     return not isinstance(entry, Group) and entry.path.lower().endswith(SUBTITLE_SUFFIXES)
+
+
+def _n_files(entry: Entry) -> int:
+    return len(entry.files) if isinstance(entry, Group) else 1
 
 
 class _Run:
@@ -125,14 +153,17 @@ class _Run:
         self._tally = _Tally()
         self._waiting: list[Pending] = []
 
-    def all(self, entries: Sequence[Entry]) -> IngestReport:
-        for entry in entries:
+    def all(self, entries: Sequence[Entry], over: Callable[[], bool]) -> IngestReport:
+        """Every entry in order, until ``over``: what is begun by then is finished."""
+        left = list(reversed(entries))
+        while left and not over():
+            entry = left.pop()
             if _is_subtitle(entry):
                 self._finish(0)  # it needs the items before it to be committed
             self._take(self._begin(entry))
             self._finish(self._examiner.ahead)
         self._finish(0)
-        return self._tally.report()
+        return replace(self._tally.report(), left=sum(_n_files(entry) for entry in left))
 
     def _begin(self, entry: Entry) -> Pending:
         if isinstance(entry, Skipped):
