@@ -6,6 +6,9 @@ import os
 import pickle
 import signal
 from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -73,28 +76,49 @@ def test_two_workers_give_what_one_gives_here(tmp_path):
     assert ingest(there, [folder], engine="cores", workers=2).unchanged == 10
 
 
-def test_a_killed_worker_repeats_its_own_file_and_nothing_is_lost(tmp_path, monkeypatch):
-    folder = pictures(tmp_path / "media", 6)
+@pytest.fixture
+def held(tmp_path, monkeypatch) -> Path:
+    """Workers wait with the first file until the hold in this folder is gone."""
     notes = tmp_path / "notes"
     notes.mkdir()
+    (notes / slow_look.HOLD).touch()
     monkeypatch.setenv("SLOW_LOOK", str(notes))
     monkeypatch.setattr(elsewhere, "Look", slow_look.SlowLook)
+    return notes
+
+
+@contextmanager
+def then_let_go(notes: Path, kill: Callable[[], None]) -> Iterator[None]:
+    """``kill`` beside what is done here, then the workers may go on."""
+
+    def beside() -> None:
+        kill()
+        (notes / slow_look.HOLD).unlink()
+
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(beside)
+        yield
+        killing.result()
+
+
+def test_a_killed_worker_repeats_its_own_file_and_nothing_is_lost(tmp_path, held):
+    folder = pictures(tmp_path / "media", 6)
     killed: list[str] = []
     family: list[int] = []  # the worker that is killed and its own confined child
     before = set(psutil.Process().children(recursive=True))
 
-    def kill_one(_: Progress) -> None:
-        if not killed:
-            wait_until(lambda: len(slow_look.in_hand(notes)) > 0)
-            name, pid = slow_look.in_hand(notes).popitem()
-            family[:] = [pid, *(p.pid for p in psutil.Process(pid).children(recursive=True))]
-            os.kill(pid, signal.SIGKILL)
-            killed.append(name)
+    def kill_one() -> None:
+        wait_until(lambda: len(slow_look.in_hand(held)) == 2)
+        name, pid = slow_look.in_hand(held).popitem()
+        family[:] = [pid, *(p.pid for p in psutil.Process(pid).children(recursive=True))]
+        os.kill(pid, signal.SIGKILL)
+        killed.append(name)
 
     workspace = Workspace.create(tmp_path / "workspace")
-    report = ingest(workspace, [folder], engine="cores", workers=2, progress=kill_one)
+    with then_let_go(held, kill_one):
+        report = ingest(workspace, [folder], engine="cores", workers=2)
     assert report == IngestReport(added=6)
-    assert slow_look.tries(notes) == {f"p{n}.png": 1 + (f"p{n}.png" in killed) for n in range(6)}
+    assert slow_look.tries(held) == {f"p{n}.png": 1 + (f"p{n}.png" in killed) for n in range(6)}
     assert set(psutil.Process().children(recursive=True)) <= before, "a worker outlived the run"
     wait_until(lambda: not any(alive(pid) for pid in family))
 
@@ -177,15 +201,11 @@ def test_a_task_is_small(tmp_path):
 
 
 @pytest.mark.slow
-def test_on_dask_a_worker_is_killed_then_the_scheduler_and_then_it_goes_on(tmp_path, monkeypatch):
+def test_on_dask_a_worker_is_killed_then_the_scheduler_and_then_it_goes_on(tmp_path, held):
     from engine.test_dask import cluster  # noqa: PLC0415 - needs the extra
     from segue.engine.dask import Dask  # noqa: PLC0415
 
     folder = pictures(tmp_path / "media", 12)
-    notes = tmp_path / "notes"
-    notes.mkdir()
-    monkeypatch.setenv("SLOW_LOOK", str(notes))
-    monkeypatch.setattr(elsewhere, "Look", slow_look.SlowLook)
     workspace = Workspace.create(tmp_path / "workspace")
     steps: list[Progress] = []
     killed: list[str] = []
@@ -193,31 +213,31 @@ def test_on_dask_a_worker_is_killed_then_the_scheduler_and_then_it_goes_on(tmp_p
         with Dask(running.address) as engine:
             wait_until(lambda: engine.n_workers == 2)
 
-        def kill(step: Progress) -> None:
+        def kill_worker() -> None:
+            wait_until(lambda: len(slow_look.in_hand(held)) == 2)
+            (mine,) = [
+                name for name, pid in slow_look.in_hand(held).items()
+                if psutil.Process(pid).ppid() == running.workers[0].pid
+            ]  # fmt: skip
+            running.workers[0].kill()
+            killed.append(mine)
+
+        def kill_scheduler(step: Progress) -> None:
             steps.append(step)
-            if len(steps) == 3:
-                first = running.workers[0]
-
-                def of_first() -> list[tuple[str, int]]:
-                    hands = slow_look.in_hand(notes).items()
-                    return [(n, p) for n, p in hands if alive(p)
-                            and psutil.Process(p).ppid() == first.pid]  # fmt: skip
-
-                wait_until(lambda: len(of_first()) > 0)
-                killed.append(of_first()[0][0])
-                first.kill()
             if len(steps) == 7:
                 running.scheduler.kill()
 
-        began = {"engine": "dask", "address": running.address, "progress": kill}
-        with pytest.raises(EngineLost, match="the same command goes on from there"):
-            ingest(workspace, [folder], **began)
+        with (
+            then_let_go(held, kill_worker),
+            pytest.raises(EngineLost, match="the same command goes on from there"),
+        ):
+            ingest(workspace, [folder], engine="dask", address=running.address,
+                   progress=kill_scheduler)  # fmt: skip
     done = [Path(step.path).name for step in steps]
     assert statuses(workspace) == {"done": len(done)}
     assert 7 <= len(done) < 12
     assert killed[0] in done
-    repeated = [name for name, count in slow_look.tries(notes).items() if count > 1]
-    assert repeated == killed
+    assert [name for name, count in slow_look.tries(held).items() if count > 1] == killed
     (tmp_path / "second").mkdir()
     with cluster(tmp_path / "second", ("--no-nanny",), ("--no-nanny",)) as running:
         again = ingest(workspace, [folder], engine="dask", address=running.address)
