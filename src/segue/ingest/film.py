@@ -1,9 +1,11 @@
 """The pictures of a video, coarse to fine. Runs in the sandboxed child.
 
-Keyframes are decoded first. The packets between two of them wait, still compressed, and are
-decoded only when something changes there: then without B-frames and without the loop filter, as
-the frames are looked at in 32 x 18 blocks. Nothing is read twice and nothing is sought, so a file
-with a damaged index or none gives as much as a whole one.
+Keyframes are decoded first. The packets between two of them wait, still compressed. Where the
+keyframes are alike and no packet is large, nothing happened. Where they differ and the sizes of
+packets tell of one cut and of nothing else, a few frames are decoded to make sure of it. Else all
+are decoded as far as the change goes: without B-frames and without the loop filter, as the frames
+are looked at in 32 x 18 blocks. Nothing is read twice and nothing is sought, so a file with a
+damaged index or none gives as much as a whole one.
 """
 
 from __future__ import annotations
@@ -21,24 +23,35 @@ from segue.ingest.glance import sharpness, small
 from segue.ingest.limits import MediaLimits
 from segue.ingest.media import Budget
 from segue.ingest.pictures import frame_jpeg, reduced
-from segue.ingest.shots import LUMA_DIM, Boundary, Small, Stretch, boundaries, difference
+from segue.ingest.shots import (
+    LUMA_DIM,
+    Boundary,
+    ShotSettings,
+    Small,
+    Stretch,
+    boundaries,
+    cut_between,
+    difference,
+    structure,
+)
+from segue.ingest.sizes import Moves, empties, large, level, moves, spikes
 
 HELD_BYTES = 64 << 20  # compressed packets that may wait for a decision
 HELD_PACKETS = 1500
 COARSE_STEP_S = 0.4  # keyframes closer together than this are looked at like any other frame
 CHANGED = 9.0  # difference of two keyframes, mean levels, from which on something happened
 CUT = 25.0  # and from which on a keyframe that breaks the rhythm may begin another shot
-SPIKE = 0.45, 5.0  # a packet so large beside its keyframe, and beside the usual packet
-QUIET = 1.6  # largest over usual size of packets where nothing happens before the next keyframe
-QUIET_PACKETS = 24  # fewer tell nothing, and are cheap to decode
-FIRST_PACKETS = 9  # looked at before a keyframe is trusted to be a cut
-LAST_PACKETS = 4  # none of them a B-frame, among others that are: the encoder met a change
+FIRST_PACKETS = 9  # looked at before sizes are trusted: keyframes stand a little before a cut too
+GROUP_PACKETS = 24  # smaller groups tell little, and are cheap to decode
+FADED = 45.0, 10.0  # mean and standard deviation of brightness: less may be part of a fade
+SAME = 0.35  # two pictures of one shot differ less than this share of the change between shots
 REST_S = 2.0  # so long a rest may be left out: in a longer one a fade there and back has room
 SETTLED_S = 0.5  # decoding stops when the picture has looked like the next keyframe for so long
 RHYTHM = 0.95  # a shorter stretch than this share of the longest was ended by the encoder
 MOST_FRAMES = 400_000  # small frames kept, 864 bytes each
 MOST_CANDIDATES, CANDIDATE_BYTES = 1500, 96 << 20
 FRESH_S, FRESH = 2.0, 20.0  # another candidate after this time, or so much change
+SOON_S = 0.5  # but never after less: a dissolve would keep all its frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,7 @@ class Samples:
 class Film:
     """Takes the packets of one video stream in their order; ``finish`` when there are no more.
 
-    ``look`` decodes keyframes in full quality; ``fine`` (a decoder of its own, or None) the rest.
+    ``fine`` (or None) decodes what is looked at, ``look`` pictures in full quality.
     """
 
     def __init__(
@@ -100,6 +113,7 @@ class Film:
         self._key: tuple[float, Small] | None = None
         self._last: tuple[float, Small] | None = None  # the last candidate
         self._picture_bytes = 0
+        self._unit: float | None = None  # of the stream's clock, in seconds
 
     def offer(self, packet: Any, read_share: float) -> None:
         """One packet; ``read_share`` of the file has been read so far, 0-1."""
@@ -122,14 +136,21 @@ class Film:
 
     def _time(self, packet: Any) -> float | None:
         stamp = packet.dts if packet.pts is None else packet.pts
-        if stamp is None or packet.time_base is None:
-            return None
-        return max(0.0, float(stamp * packet.time_base) - self._start_s)
+        return None if stamp is None else self._seconds(stamp, packet)
+
+    def _seconds(self, stamp: int, packet: Any) -> float | None:
+        if self._unit is None:  # a stream has one clock, and fractions are slow
+            if packet.time_base is None:
+                return None
+            self._unit = float(packet.time_base)
+        return max(0.0, round(stamp * self._unit - self._start_s, 6))
 
     def _keyframe(self, packet: Any, read_share: float) -> None:
-        frame = next(iter(_decoded(self._look, [packet], self)), None)
+        contexts = [context for context in (self._fine, self._look) if context is not None]
+        tries = (next(iter(_decoded(context, [packet], self)), None) for context in contexts)
+        frame = next((frame for frame in tries if frame is not None), None)
         if frame is None:
-            self._held.append(packet)  # the other decoder may make something of it
+            self._held.append(packet)  # with the packets before it, it may still make something
             return
         time_s = self._frame_time(frame, packet)
         now = small(frame)
@@ -142,43 +163,95 @@ class Film:
         self._consider(frame, now, time_s, packet)
 
     def _frame_time(self, frame: Any, packet: Any) -> float:
-        if frame.pts is None or packet.time_base is None:
-            return self._time(packet) or self.last_s
-        return max(0.0, float(frame.pts * packet.time_base) - self._start_s)
+        known_s = self._time(packet) if frame.pts is None else self._seconds(frame.pts, packet)
+        return self.last_s if known_s is None else known_s
 
     def _close(self, now: Small, time_s: float, packet: Any, read_share: float) -> None:
         """A group of pictures is over: decode it, or say why not."""
         longest, self._longest = self._longest, max(self._longest, len(self._held))
         apart = difference(self._key[1], now) if self._key is not None else 255.0
-        sizes = np.array([p.size for p in self._held[1:]], dtype=np.float64)
         own_rhythm = len(self._held) < RHYTHM * longest
-        keys_inside = sum(p.is_keyframe for p in self._held[1:])
-        if apart < CHANGED and not _spike(sizes, self._held[0].size) and not self._running:
+        whole = not self._running and not any(p.is_keyframe for p in self._held[1:])
+        nothing = apart < CHANGED and not self._running and not self._large_packet()
+        if nothing or (
+            apart >= CUT and whole and self._told_by_sizes(now, time_s, packet, own_rhythm)
+        ):
             self._skip()
-        elif apart >= CUT and own_rhythm and not keys_inside and self._quiet(sizes, packet):
-            self._skip()
-            self.samples.given.append(Boundary(time_s, time_s, time_s, "cut"))
         elif not self._decode_held((time_s, now), read_share):
             self._skip()
             if apart >= CUT:
-                self.samples.given.append(Boundary(time_s, time_s, time_s, "cut"))
+                self._cut(time_s, time_s)
 
-    def _quiet(self, sizes: NDArray[np.float64], packet: Any) -> bool:
-        """True where all speaks for a change at the very end of the group, the next keyframe."""
-        level = quiet(self._held) and not _spike(sizes, packet.size)
-        return level and self._begins_level()
+    def _large_packet(self) -> bool:
+        return large(_sizes(self._held[1:]), self._held[0].size)
 
-    def _begins_level(self) -> bool:
-        """Decode a few frames: encoders put a keyframe some frames before a cut, now and then."""
-        if self._fine is None or self._key is None:
-            return True
-        worst = 0.0
-        for frame in _decoded(self._fine, self._held[:FIRST_PACKETS], self):
-            time_s, now = self._frame_time(frame, self._held[0]), small(frame)
-            self.samples.add(time_s, now)
-            worst = max(worst, difference(self._key[1], now))
+    def _cut(self, before_s: float, after_s: float) -> None:
+        self.samples.given.append(cut_between(before_s, after_s, ShotSettings()))
+
+    def _told_by_sizes(self, now: Small, time_s: float, packet: Any, own_rhythm: bool) -> bool:
+        """True where sizes, and a few frames, tell of one cut and nothing else; it is noted."""
+        if self._fine is None or self._key is None or len(self._held) < GROUP_PACKETS:
+            return False
+        stamps = [p.dts if p.pts is None else p.pts for p in self._held]
+        told = moves(stamps, [p.size for p in self._held])
+        if told is None or _faded(self._key[1]) or _faded(now):
+            return False
+        found = spikes(told.sizes, packet.size)
+        key_size = min(packet.size, self._held[0].size)
+        if len(found) == 1:
+            return self._cut_at_spike(told, int(found[0]), now, key_size)
+        if len(found) or not own_rhythm or told.restless() or empties(told.sizes, key_size):
+            return False
+        if not level(_sizes(self._held[1:]), key_size):
+            return False
+        begins_level = self._glimpse(self._held[:FIRST_PACKETS]) is not None
+        if begins_level:
+            self._cut(time_s, time_s)
+        return begins_level
+
+    def _cut_at_spike(self, told: Moves, spike: int, now: Small, key_size: int) -> bool:
+        """Decode a few frames at the beginning, and the large packet without those before it.
+
+        After a cut nearly nothing of it refers to them, so the picture is good enough to be seen
+        to be that of the next keyframe; where it is not, the group is decoded.
+        """
+        at = int(told.at[spike])
+        parts = self._held[1:at], self._held[at + 1 :]
+        if not all(level(_sizes(part), key_size) for part in parts):
+            return False
+        if any(empties(some, key_size) for some in (told.sizes[:spike], told.sizes[spike + 1 :])):
+            return False
+        first = self._held[: min(FIRST_PACKETS, at)]
+        begin = self._key
+        shown = self._glimpse(first, self._held[at])
+        if shown is None or begin is None:
+            return False
+        change = difference(begin[1], shown)
+        again = difference(shown, now)
+        use = ShotSettings()
+        if change < CUT or again > max(CHANGED, SAME * change):
+            return False
+        if structure(begin[1], shown) > use.same_structure:
+            return False
+        before = self._held[int(told.at[spike - 1])] if spike else self._held[0]
+        self._cut(self._time(before) or 0.0, self._time(self._held[at]) or 0.0)
+        return True
+
+    def _glimpse(self, first: list[Any], then: Any = None) -> Small | None:
+        """The last frame of these packets; None where those of ``first`` leave its keyframe."""
+        worst, ends_s = 0.0, self._time(then) if then is not None else None
+        shown: Small | None = None
+        context, begin = self._fine, self._key
+        if context is None or begin is None:
+            return None
+        for frame in _decoded(context, first if then is None else [*first, then], self):
             self.refined += 1
-        return worst < CHANGED
+            time_s, now = self._frame_time(frame, first[0]), small(frame)
+            if ends_s is not None and time_s >= ends_s - 1e-6:
+                return now if worst < CHANGED else None
+            self.samples.add(time_s, now)
+            worst, shown = max(worst, difference(begin[1], now)), now
+        return shown if ends_s is None and worst < CHANGED else None
 
     def _skip(self) -> None:
         if self.samples.times_s:
@@ -221,17 +294,18 @@ class Film:
 
     def _level_after(self, packets: list[Any], time_s: float) -> bool:
         """True where no packet after this time hides a cut there and back."""
-        later = [p.size for p in packets[1:] if (self._time(p) or 0.0) > time_s]
-        return not _spike(np.array(later, dtype=np.float64), packets[0].size)
+        later = [p for p in packets[1:] if (self._time(p) or 0.0) > time_s]
+        return not large(_sizes(later), packets[0].size)
 
     def _consider(self, frame: Any, now: Small, time_s: float, packet: Any) -> None:
         """Keep a picture for later where it shows something that the last one does not."""
         if self._last is not None and packet is None:
             then_s, then = self._last
-            if time_s - then_s < FRESH_S and difference(then, now) < FRESH:
+            since_s = time_s - then_s
+            if since_s < SOON_S or (since_s < FRESH_S and difference(then, now) < FRESH):
                 return
-        luma = now[:LUMA_DIM]
-        merit = sharpness(frame) if luma.std() > 8 and luma.mean() > 24 else 0.0
+        bright = _contrast(now) > 8 and now[:LUMA_DIM].mean() > 24
+        merit = sharpness(frame) if bright else 0.0
         payload = packet if packet is not None else reduced(frame, self._limits)
         self.candidates.append(Candidate(time_s, merit, payload))
         self._last = time_s, now
@@ -250,37 +324,17 @@ class Film:
         return None if frame is None else frame_jpeg(frame, self._limits)
 
 
-def quiet(packets: list[Any]) -> bool:
-    """True where packets between two keyframes stay level: no dissolve, no cut on the way.
-
-    Only packets that move on in time count: those between them (B-frames) are small at any rate.
-    Of three neighbours the middle size counts, as one large packet is no dissolve.
-    """
-    if len(packets) < QUIET_PACKETS:
-        return False
-    stamps = [p.dts if p.pts is None else p.pts for p in packets]
-    if any(stamp is None for stamp in stamps):
-        return False
-    ahead = np.maximum.accumulate(stamps)
-    moves = np.flatnonzero(np.diff(ahead) > 0) + 1
-    if len(moves) < QUIET_PACKETS // 4:
-        return False
-    sizes = np.array([packets[n].size for n in moves], dtype=np.float64)
-    restless = (
-        len(moves) < 0.7 * len(packets) and moves[-LAST_PACKETS] >= len(packets) - LAST_PACKETS
-    )
-    if restless:
-        return False
-    middle = np.median(np.stack([sizes[:-2], sizes[1:-1], sizes[2:]]), axis=0)
-    return bool(middle.max() < QUIET * np.median(middle))
+def _sizes(packets: list[Any]) -> NDArray[np.float64]:
+    return np.array([packet.size for packet in packets], dtype=np.float64)
 
 
-def _spike(sizes: NDArray[np.float64], key_size: int) -> bool:
-    """True where one packet is as large as a whole picture: the mark of a cut inside a group."""
-    if not sizes.size:
-        return False
-    usual = float(np.median(sizes))
-    return bool(sizes.max() > max(SPIKE[0] * key_size, SPIKE[1] * usual))
+def _contrast(picture: Small) -> float:
+    """Standard deviation of its brightness."""
+    return float(picture[:LUMA_DIM].std())
+
+
+def _faded(picture: Small) -> bool:
+    return bool(picture[:LUMA_DIM].mean() < FADED[0] and _contrast(picture) < FADED[1])
 
 
 def _decoded(

@@ -23,6 +23,7 @@ CHROMA = (9, 16)
 LUMA_DIM = LUMA[0] * LUMA[1]
 CHROMA_DIM = CHROMA[0] * CHROMA[1]
 SMALL_DIM = LUMA_DIM + 2 * CHROMA_DIM
+ROUGH = 4  # a first look takes every so many blocks
 AT_ONCE = 64  # windows whose frames are held beside each other, 31 kB each
 
 
@@ -138,11 +139,15 @@ def _cuts(
         jumps = steps[at] >= max(use.cut_ratio * calm, use.lively_ratio * lively)
         lasts = lasting >= use.lasting * steps[at]
         if jumps and lasts and structure(raw[at], raw[at + 1]) < use.same_structure:
-            before_s, after_s = float(times[at]), float(times[at + 1])
-            wide = after_s - before_s > use.sure_step_s
-            time_s = before_s + 0.6 * (after_s - before_s) if wide else after_s
-            found.append(Boundary(time_s, before_s, after_s, "cut"))
+            found.append(cut_between(float(times[at]), float(times[at + 1]), use))
     return found
+
+
+def cut_between(before_s: float, after_s: float, use: ShotSettings) -> Boundary:
+    """A cut between two frames: at the second, unless others were left out between them."""
+    wide = after_s - before_s > use.sure_step_s
+    time_s = before_s + 0.6 * (after_s - before_s) if wide else after_s
+    return Boundary(time_s, before_s, after_s, "cut")
 
 
 def _usual(steps: Floats) -> float:
@@ -185,13 +190,15 @@ def _blends(
 ) -> list[Boundary]:
     """Windows whose frames run along the line from the first to the last one."""
     found: list[tuple[float, Boundary]] = []
+    rough = np.ascontiguousarray(frames[:, ::ROUGH]) * ROUGH
     for span_s in use.blend_spans_s:
         ends = np.searchsorted(times, times + span_s - 1e-3)
         reach = np.minimum(ends, len(times) - 1)
         # A cheap first look at all windows: are the ends apart, and the middle a blend of them?
-        apart = np.abs(frames[reach] - frames).sum(axis=1)
-        middle = frames[(np.arange(len(times)) + reach) // 2]
-        off = np.abs(middle - (frames + frames[reach]) / 2).sum(axis=1)
+        last = rough[reach]
+        apart = np.abs(last - rough).sum(axis=1)
+        middle = rough[(np.arange(len(times)) + reach) // 2]
+        off = np.abs(middle - (rough + last) / 2).sum(axis=1)
         likely = (apart >= use.min_blend / 2) & (off < 0.75 * apart)
         starts = np.flatnonzero(likely[1:-1]) + 1
         fits = (ends[starts] <= len(times) - 2) & (ends[starts] - starts >= use.blend_frames)
