@@ -12,6 +12,7 @@ from PIL import Image
 
 import media_makers
 from segue.core.errors import BadSettings
+from segue.ingest.examiners import Here, Unfinished
 from segue.ingest.group import Group, joined
 from segue.ingest.limits import MediaLimits
 from segue.ingest.media import Asset, Examined, Found, Scene, Shot
@@ -270,3 +271,30 @@ def test_a_wrong_table_is_refused_with_the_remedy(workspace, tmp_path, text, mes
     with pytest.raises(BadSettings) as caught:
         ingest(workspace, [folder])
     assert message in str(caught.value)
+
+
+def test_a_file_that_was_not_finished_joins_on_the_next_run(workspace, tmp_path, monkeypatch):
+    folder = post(tmp_path / "post")
+    whole = Here.result
+
+    def lost(self: Here, found: Found, future: Any) -> Examined:
+        if found.path.endswith("b.png"):
+            raise Unfinished("ended the worker; the next run tries it again")
+        return whole(self, found, future)
+
+    def run(*, losing: bool) -> IngestReport:
+        with monkeypatch.context() as patch:
+            if losing:
+                patch.setattr(Here, "result", lost)
+            return ingest(workspace, [folder])
+
+    first = run(losing=True)
+    assert (first.added, [Path(path).name for path, _ in first.refused]) == (1, ["b.png"])
+    assert file_states(workspace) == {"a.png": "done", "words.txt": "done"}
+    assert run(losing=False) == IngestReport(updated=1)
+    assert widths(workspace)["keyframe", 1] == 71
+    media_makers.picture(folder / "b.png", 99, 50)
+    assert len(run(losing=True).refused) == 1
+    assert run(losing=False) == IngestReport(updated=1)
+    assert widths(workspace)["keyframe", 1] == 99
+    assert run(losing=False) == IngestReport(unchanged=1)
