@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import signal
@@ -17,10 +18,12 @@ from typing import Any
 import psutil
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 import media_makers
 import slow_look
 from contracts.engine import alive, wait_until
+from segue.cli.ingest import command
 from segue.core.errors import BadInput, BadSettings, UnreadableMedia
 from segue.engine.engine import EngineLost, Outcome
 from segue.engine.local import InProcess
@@ -138,6 +141,17 @@ def test_an_address_is_for_dask_alone(tmp_path):
     workspace = Workspace.create(tmp_path / "workspace")
     with pytest.raises(BadSettings, match="only the engine dask has an address"):
         ingest(workspace, [tmp_path], address="tcp://127.0.0.1:1")
+
+
+def test_the_command_takes_an_engine_and_a_budget(tmp_path):
+    folder = pictures(tmp_path / "media", 2)
+    workspace = Workspace.create(tmp_path / "workspace")
+    options = ["--engine", "cores", "--workers", "1", "--budget", "8h"]
+    told = CliRunner().invoke(command, [str(folder), "-w", str(workspace.root), "--json", *options])
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["added"] == 2
+    assert statuses(workspace) == {"done": 2}
+    assert "segue understand" in CliRunner().invoke(command, ["--help"]).output
 
 
 def found_in(folder: Path) -> Found:
