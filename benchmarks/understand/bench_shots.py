@@ -1,6 +1,7 @@
 """Shot boundaries: ours and PySceneDetect's detectors on films whose boundaries are known.
 
-Usage: python benchmarks/understand/bench_shots.py [--tune] [--alone] [--repeat N] [FILM ...]
+Usage: python benchmarks/understand/bench_shots.py [--tune | --long] [--alone] [--repeat N]
+           [FILM ...]
 
 A cut counts as found within two frames (80 ms). A dissolve or fade counts as found by a boundary
 within it or at most three frames outside. Each boundary of a detector answers for one of the
@@ -141,6 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("films", nargs="*", help="beginnings of names; all test films if none")
     parser.add_argument("--tune", action="store_true", help="the films that settings were set on")
+    parser.add_argument("--long", action="store_true", help="films of mostly cuts, for timing")
     parser.add_argument("--repeat", type=int, default=1, help="timings take the best of N")
     parser.add_argument("--alone", action="store_true", help="without PySceneDetect")
     asked = parser.parse_args()
@@ -148,7 +150,7 @@ def main() -> None:
     if detectors:
         ready()
     part = "tune" if asked.tune else "test"
-    chosen = [f for f in films.FILMS if f.part == part]
+    chosen = [f for f in films.LONG if asked.long] or [f for f in films.FILMS if f.part == part]
     if asked.films:
         chosen = [f for f in chosen if f.name.startswith(tuple(asked.films))]
     totals: dict[str, Score] = {}

@@ -17,6 +17,7 @@ from segue.ingest.run import ingest
 from segue.ingest.scan import scan
 from segue.ingest.scenes import scenes
 from segue.ingest.shots import SMALL_DIM, ShotSettings, Stretch, boundaries
+from segue.ingest.sizes import empties, level, spikes
 from segue.store import schema
 from segue.store.workspace import Workspace
 
@@ -149,3 +150,21 @@ def test_scenes_of_nothing_are_none():
 def test_shot_settings_refuse_nonsense():
     with pytest.raises(BadSettings, match="min_cut must be > 0, got 0"):
         ShotSettings(min_cut=0)
+
+
+def test_sizes_of_packets_tell_a_lasting_change_from_level_ones():
+    calm = np.full(60, 1000.0)
+    dissolve = calm.copy()
+    dissolve[20:40] = 3000.0
+    assert level(calm, 20_000)
+    assert not level(dissolve, 20_000)
+    assert level(np.where(dissolve > 1000, 30.0, 10.0), 20_000), "all of it is next to nothing"
+    fade = calm.copy()
+    fade[30:34] = 0.0
+    assert empties(fade, 20_000)
+    assert not empties(calm, 20_000)
+    cut = calm.copy()
+    cut[25] = 12_000.0
+    assert spikes(cut, 20_000).tolist() == [25]
+    assert spikes(dissolve, 20_000).tolist() == []
+    assert spikes(cut, 60_000).tolist() == [], "small beside the keyframe of what follows"

@@ -47,7 +47,8 @@ FADED = 45.0, 10.0  # mean and standard deviation of brightness: less may be par
 SAME = 0.35  # two pictures of one shot differ less than this share of the change between shots
 REST_S = 2.0  # so long a rest may be left out: in a longer one a fade there and back has room
 SETTLED_S = 0.5  # decoding stops when the picture has looked like the next keyframe for so long
-RHYTHM = 0.95  # a shorter stretch than this share of the longest was ended by the encoder
+RHYTHM = 0.95  # a shorter group than this share of the longest was ended by the encoder
+ROUND = 10, 12, 15, 16, 25  # a longer one too, unless its length is what one sets an encoder to
 MOST_FRAMES = 400_000  # small frames kept, 864 bytes each
 MOST_CANDIDATES, CANDIDATE_BYTES = 1500, 96 << 20
 FRESH_S, FRESH = 2.0, 20.0  # another candidate after this time, or so much change
@@ -170,7 +171,9 @@ class Film:
         """A group of pictures is over: decode it, or say why not."""
         longest, self._longest = self._longest, max(self._longest, len(self._held))
         apart = difference(self._key[1], now) if self._key is not None else 255.0
-        own_rhythm = len(self._held) < RHYTHM * longest
+        count = len(self._held)
+        told = count > longest and all(count % some for some in ROUND)
+        own_rhythm = told or count < RHYTHM * longest
         whole = not self._running and not any(p.is_keyframe for p in self._held[1:])
         nothing = apart < CHANGED and not self._running and not self._large_packet()
         if nothing or (

@@ -21,7 +21,7 @@ COLOUR_STEP = 48  # levels that count as one colour
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """When shots belong together. ``same_set`` and ``same_colours`` were set by eye."""
+    """When shots belong together. ``same_set`` and ``same_colours`` are guesses, unmeasured."""
 
     min_shot_s: float = 0.25
     same_set: float = 12.0  # mean difference of two shots from one camera position
