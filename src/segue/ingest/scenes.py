@@ -21,13 +21,17 @@ COLOUR_STEP = 48  # levels that count as one colour
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """When shots belong together. ``same_set`` and ``same_colours`` are guesses, unmeasured."""
+    """When shots belong together.
+
+    ``same_set`` and ``same_colours`` are guesses, unmeasured; ``span_s`` was set after a look at
+    the scenes of two clips.
+    """
 
     min_shot_s: float = 0.25
     same_set: float = 12.0  # mean difference of two shots from one camera position
     same_colours: float = 0.7  # share of colours in common: one place, seen otherwise
     reach: int = 4  # a shot is compared with so many before it
-    span_s: float = 30.0  # which began no longer ago than this
+    span_s: float = 15.0  # which began no longer ago: a return after longer swallowed other places
 
 
 def spans(
