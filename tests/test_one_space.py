@@ -9,9 +9,11 @@ import pytest
 from segue.core.errors import BadPackage
 from segue.core.types import Interactions, Vectors
 from segue.one_space import learn_space
-from segue.understand.space import Space, SpaceSettings, SpaceTexts, item_factors, learn
+from segue.understand.space import Space, SpaceSettings, item_factors, learn, likeness
 
 N_ITEMS, DIM, GROUPS = 120, 24, 6
+KINDS = np.array(["movie"] * N_ITEMS)
+EVERY = np.ones(N_ITEMS, np.bool_)
 
 
 def world(seed=0, *, told=0.8):
@@ -47,7 +49,7 @@ def shuffled(interactions, seed=1):
 
 def test_what_people_take_together_lies_together_and_is_proven():
     content, interactions, group = world()
-    found = learn_space(content, interactions)
+    found = learn_space(content, interactions, KINDS)
     assert found.space is not None
     assert found.gain.low > 0
     assert found.learned > found.fixed
@@ -66,7 +68,7 @@ def test_what_people_take_together_lies_together_and_is_proven():
 
 def test_behaviour_that_tells_nothing_changes_nothing():
     content, interactions, _ = world()
-    found = learn_space(content, shuffled(interactions))
+    found = learn_space(content, shuffled(interactions), KINDS)
     assert found.space is None
     assert found.gain.low <= 0
     assert "did not prove" in str(found)
@@ -75,17 +77,17 @@ def test_behaviour_that_tells_nothing_changes_nothing():
 @pytest.mark.parametrize("few", [0, 40])
 def test_too_little_behaviour_is_said(few):
     content, interactions, _ = world()
-    found = learn_space(content, interactions._take(slice(0, few)))
+    found = learn_space(content, interactions._take(slice(0, few)), KINDS)
     assert found.space is None
     assert str(found)
-    assert learn_space(None, interactions).space is None
+    assert learn_space(None, interactions, KINDS).space is None
 
 
 def test_an_item_that_nobody_met_is_placed_by_its_content():
     content, interactions, group = world(told=1.5)
     keep = np.ones(N_ITEMS, np.bool_)
     keep[:GROUPS] = False  # one of each group
-    space = learn(content, interactions, SpaceSettings(16, 1.0, 2.0), keep)
+    space = learn(content, interactions, SpaceSettings(16, 1.0, 2.0), keep, KINDS)
     placed = space.of(content).values
     nearest = np.argmax(placed[:GROUPS] @ placed[GROUPS:].T, axis=1) + GROUPS
     assert group[nearest].tolist() == list(range(GROUPS))
@@ -96,10 +98,11 @@ def test_an_item_that_nobody_met_is_placed_by_its_content():
 
 def test_the_map_is_the_same_after_saving(tmp_path):
     content, interactions, _ = world()
-    space = learn(content, interactions, SpaceSettings(8), np.ones(N_ITEMS, np.bool_))
+    space = learn(content, interactions, SpaceSettings(8), EVERY, KINDS)
     space.save(tmp_path / "space.npz")
     read = Space.load(tmp_path / "space.npz")
     assert (read.name, read.encoder, read.dim) == (space.name, "e@1", DIM + 8)
+    assert read.kinds == ("movie",)
     assert np.array_equal(read.place(content.values), space.place(content.values))
     # Nothing is not something: an absent vector stays nothing, though the mean is taken away.
     assert not read.place(np.zeros((1, DIM), np.float32)).any()
@@ -108,16 +111,21 @@ def test_the_map_is_the_same_after_saving(tmp_path):
         Space.load(tmp_path / "space.npz")
 
 
-def test_words_stand_where_items_stand():
-    content, interactions, _ = world()
-    space = learn(content, interactions, SpaceSettings(8), np.ones(N_ITEMS, np.bool_))
-
-    class Texts:
-        name, dim = "t", DIM
-
-        def encode(self, clips):
-            return content.values[[int(clip) for clip in clips]]
-
-    words = SpaceTexts(space, Texts())
-    assert words.dim == space.dim
-    assert np.allclose(words.encode(["3"]), space.of(content).values[3:4], atol=1e-6)
+def test_likeness_is_bent_between_kinds_that_were_met_alone():
+    content, interactions, group = world()
+    kinds = np.array(["movie"] * 90 + ["track"] * 30)
+    few = interactions._take(
+        np.flatnonzero(interactions.items < 95)
+    )  # five tracks were met: too few
+    space = learn(content, few, SpaceSettings(16, 1.0, 2.0), EVERY, kinds)
+    assert space.kinds == ("movie",)
+    plain = content.values @ content.values[100]
+    np.testing.assert_array_equal(likeness(space, content, kinds, 100), plain)
+    bent = likeness(space, content, kinds, 0)
+    plain = content.values @ content.values[0]
+    np.testing.assert_array_equal(bent[90:], plain[90:])
+    assert bent[:90].mean() == pytest.approx(plain[:90].mean(), abs=1e-5)
+    same = group[1:90] == group[0]
+    assert bent[1:90][same].mean() - bent[1:90][~same].mean() > (
+        plain[1:90][same].mean() - plain[1:90][~same].mean()
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,8 @@ import numpy as np
 
 from segue import config
 from segue.config import Settings
-from segue.core.errors import NotFound
-from segue.core.types import Catalogue, Floats, Item, Training, Vectors
+from segue.core.errors import BadPackage, NotFound
+from segue.core.types import Catalogue, Item, Training, Vectors
 from segue.store import catalogue, events
 from segue.store.catalogue import StoredCatalogue
 from segue.store.workspace import Workspace
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from segue.rating import RatingReport
     from segue.recommend.pipeline import Pipeline
     from segue.store.scenes import SceneRow
+    from segue.understand.space import Space
 
 Say = Callable[[str], None]
 
@@ -273,21 +273,12 @@ def load_champion(
 SPACE_FILE = "space.npz"
 
 
-@dataclass(frozen=True)
-class ContentSpace:
-    """Where content lies for searching, likeness and moments: bent by behaviour where that was
-    proven better, as the content vectors are otherwise."""
-
-    vectors: Vectors
-    texts: Encoder
-    place: Callable[[Floats], Floats]
-
-
 def learn_space(workspace: Workspace, data: Training, say: Say) -> None:
     """Learn the space of likeness from behaviour; kept only where it is proven better."""
     from segue.one_space import learn_space as learn
 
-    found = learn(data.content, data.interactions, read_settings(workspace).seed)
+    kinds, seed = data.catalogue.kinds, read_settings(workspace).seed
+    found = learn(data.content, data.interactions, kinds, seed)
     say(f"one space: {found}")
     path = workspace.root / SPACE_FILE
     if found.space is None:
@@ -296,16 +287,18 @@ def learn_space(workspace: Workspace, data: Training, say: Say) -> None:
         found.space.save(path)
 
 
-def open_space(workspace: Workspace, content: Vectors) -> ContentSpace:
-    """The space of a workspace. One that was learned over other encoders does not fit any more:
-    then the content vectors stand as they are, until the next training."""
-    from segue.understand.space import Space, SpaceTexts
+def open_space(workspace: Workspace, content: Vectors) -> Space | None:
+    """The learned space; None where there is none, or it was learned over other encoders."""
+    from segue.understand.space import Space
 
     path = workspace.root / SPACE_FILE
-    space = Space.load(path) if path.is_file() else None
-    if space is None or space.encoder != content.encoder:
-        return ContentSpace(content, text_encoder(), lambda vectors: vectors)
-    return ContentSpace(space.of(content), SpaceTexts(space, text_encoder()), space.place)
+    if not path.is_file():
+        return None
+    try:
+        space = Space.load(path)
+    except (BadPackage, KeyError):
+        return None  # of another version; the next training learns it anew
+    return space if space.encoder == content.encoder else None
 
 
 @functools.cache
@@ -317,12 +310,12 @@ def text_encoder() -> Encoder:
 
 
 def open_search(
-    items: Catalogue, space: ContentSpace
+    items: Catalogue, content: Vectors
 ) -> Callable[[str, int], list[tuple[int, float]]]:
     """Words to (row, cosine) pairs, best first, in any language of the text encoder."""
     from segue.understand.search import TextSearch
 
-    search = TextSearch(items, space.vectors, space.texts)
+    search = TextSearch(items, content, text_encoder())
 
     def find(words: str, k: int) -> list[tuple[int, float]]:
         rows, cosines = search.search(words, k)
@@ -335,12 +328,17 @@ def nearest(
     workspace: Workspace, stored: StoredCatalogue, item_id: str, k: int
 ) -> list[tuple[Item, float]]:
     """Items whose content is most like one item's, with the cosine, best first; across kinds."""
-    known = load_content(workspace, stored.nums)
+    from segue.understand.space import likeness
+
+    content = load_content(workspace, stored.nums)
     row = stored.catalogue.row(item_id)
-    if known is None or row < 0 or not known.present[row]:
+    if content is None or row < 0 or not content.present[row]:
         return []
-    content = open_space(workspace, known).vectors
-    cosines = np.where(content.present, content.values @ content.values[row], -np.inf)
+    space = open_space(workspace, content)
+    cosines = content.values @ content.values[row]
+    if space is not None:
+        cosines = likeness(space, content, stored.catalogue.kinds, row)
+    cosines = np.where(content.present, cosines, -np.inf)
     cosines[row] = -np.inf
     best = np.argsort(-cosines, kind="stable")[:k]
     return [
@@ -349,7 +347,7 @@ def nearest(
 
 
 def open_scene_search(
-    workspace: Workspace, space: ContentSpace
+    workspace: Workspace,
 ) -> Callable[[str, int], list[tuple[SceneRow, float]]] | None:
     """Words to (scene, cosine) pairs, best first; None where no scene has a vector.
 
@@ -361,11 +359,11 @@ def open_scene_search(
     matrix = SceneMatrix.of(load_scenes(workspace.engine))
     if not len(matrix.rows):
         return None
-    placed = space.place(matrix.vectors)
-    centred = unit(placed - placed.mean(axis=0))
+    encoder = text_encoder()
+    centred = unit(matrix.vectors - matrix.vectors.mean(axis=0))
 
     def find(words: str, k: int) -> list[tuple[SceneRow, float]]:
-        scores = centred @ space.texts.encode([words])[0]
+        scores = centred @ encoder.encode([words])[0]
         best = np.argsort(-scores, kind="stable")[:k]
         return [(matrix.rows[row], float(scores[row])) for row in best]
 

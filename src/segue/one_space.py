@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from segue.core.types import Bools, Doubles, Floats, Interactions, Rows, Vectors
 from segue.evaluate.compare import Interval, bootstrap
@@ -63,7 +64,12 @@ class Learned:
         return "; ".join(part for part in (told, self.said) if part)
 
 
-def learn_space(content: Vectors | None, interactions: Interactions, seed: int = 0) -> Learned:
+def learn_space(
+    content: Vectors | None,
+    interactions: Interactions,
+    kinds: npt.NDArray[np.str_],
+    seed: int = 0,
+) -> Learned:
     """Choose the map's settings on some people's late choices, judge it on other people's, then
     learn it anew from everything."""
     rng = np.random.default_rng(seed)
@@ -91,7 +97,7 @@ def learn_space(content: Vectors | None, interactions: Interactions, seed: int =
     better = gain.low > 0
     every = np.ones(interactions.n_items, dtype=np.bool_)
     return Learned(
-        space=learn(content, interactions, best, every) if better else None,
+        space=learn(content, interactions, best, every, kinds) if better else None,
         settings=best,
         n_pairs=int(judge.sum()),
         fixed=float(fixed[judge].mean()),

@@ -16,16 +16,14 @@ def open_service(workspace: Workspace) -> Service:
     stored = catalogue.load_catalogue(workspace.engine)
     encoder = assembly.champion_encoder(workspace)
     content = assembly.load_content(workspace, stored.nums, encoder)
-    space = None if content is None else assembly.open_space(workspace, content)
     wording = wording_of(workspace)
     return Service(
         workspace=workspace,
         catalogue=stored,
         recommender=assembly.load_champion(workspace, stored.catalogue, content),
         weigher=BehaviourWeights(),
-        search=None if space is None else assembly.open_search(stored.catalogue, space),
-        content=None if space is None else space.vectors,
-        scene_search=None if space is None else assembly.open_scene_search(workspace, space),
+        search=None if content is None else assembly.open_search(stored.catalogue, content),
+        content=content,
+        scene_search=assembly.open_scene_search(workspace),
         reword=None if wording is None else wording.reword,
-        place=(lambda vectors: vectors) if space is None else space.place,
     )

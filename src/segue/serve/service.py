@@ -16,7 +16,6 @@ from segue.core.errors import NotFound, SegueError
 from segue.core.protocols import Foreseeing, Recommender
 from segue.core.types import (
     Event,
-    Floats,
     Histories,
     Item,
     Outlook,
@@ -118,7 +117,6 @@ class Service:
     content: Vectors | None = None
     scene_search: SceneSearch | None = None
     reword: Reword | None = None
-    place: Callable[[Floats], Floats] = lambda vectors: vectors  # scenes into content's space
 
     @property
     def engine(self) -> sa.Engine:
@@ -231,7 +229,7 @@ class Service:
         for row in rows:
             own = np.asarray(self.content.values[row], dtype=np.float32)
             some = scenes.get(int(self.catalogue.nums[row]), [])
-            moment = best_moment(some, own, taste, self.place)
+            moment = best_moment(some, own, taste)
             if moment is not None:
                 because = items.items[moment.because] if moment.because >= 0 else None
                 at = moment.scene

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,23 +44,17 @@ class Moment:
     because: int
 
 
-def best_moment(
-    scenes: Sequence[SceneRow],
-    own: Floats,
-    taste: Taste,
-    place: Callable[[Floats], Floats] = lambda vectors: vectors,
-) -> Moment | None:
+def best_moment(scenes: Sequence[SceneRow], own: Floats, taste: Taste) -> Moment | None:
     """The best scene of one item; None where it has fewer than two that can be compared.
 
-    ``own`` is the (dim,) content vector of the item; ``place`` brings scenes into its space.
-    Every item of the taste votes for the scenes that are more like it than the item's scenes are on
-    the whole; those that are like the item itself have more to say, as the others' votes are about
-    nothing that is in it.
+    ``own`` is the (dim,) content vector of the item. Every item of the taste votes for the scenes
+    that are more like it than the item's scenes are on the whole; those that are like the item
+    itself have more to say, as the others' votes are about nothing that is in it.
     """
     known = [scene for scene in scenes if scene.vector is not None and np.any(scene.vector)]
     if len(known) < 2:
         return None
-    vectors = place(np.stack([scene.vector for scene in known if scene.vector is not None]))
+    vectors = np.stack([scene.vector for scene in known if scene.vector is not None])
     if not len(taste.rows):
         likeness = vectors @ own
         at = int(np.argmax(likeness))

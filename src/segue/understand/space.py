@@ -3,28 +3,29 @@
 Behind the fixed coordinates of the content vectors stand learned ones: where the same content
 would lie among the items' collaborative factors. The cosine then is a weighted sum of likeness in
 content and of likeness in who takes it. The map is linear (ridge from content to factors, as
-content to latent factors in van den Oord et al., NIPS 2013), so items that nobody has met, scenes
-and queries in words go through it alike.
+content to latent factors in van den Oord et al., NIPS 2013), so items that nobody has met go
+through it too, where their kind was met: what it learned of films says nothing of tracks, nor of
+words that somebody types.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.linalg import svds
 
 from segue.core.errors import BadPackage
-from segue.core.protocols import Encoder
 from segue.core.types import Bools, Doubles, Floats, Interactions, Vectors
 
-FORMAT = 1
+FORMAT = 2
+LEAST_MET = 50  # items of a kind
 LIKED = 0.25  # weight above which an event counts as a choice
 
 
@@ -40,9 +41,11 @@ class SpaceSettings:
 
 @dataclass(frozen=True)
 class Space:
-    """The map of one workspace. ``encoder`` names the content vectors that it reads."""
+    """The map of one workspace. ``encoder`` names the content vectors that it reads, ``kinds`` are
+    those of which enough items were met."""
 
     encoder: str
+    kinds: tuple[str, ...]
     mean: Floats  # (dim,)
     matrix: Floats  # (dim, factors), scaled: learned coordinates have the fixed ones' size
 
@@ -73,7 +76,7 @@ class Space:
         buffer = io.BytesIO()
         np.savez(
             buffer, format=FORMAT, encoder=np.array(self.encoder), mean=self.mean,
-            matrix=self.matrix,
+            matrix=self.matrix, kinds=np.array(self.kinds, dtype=np.str_),
         )  # fmt: skip
         part = path.with_suffix(".part")
         part.write_bytes(buffer.getvalue())
@@ -84,21 +87,8 @@ class Space:
         with np.load(path, allow_pickle=False) as held:
             if int(held["format"]) != FORMAT:
                 raise BadPackage(f"{path.name}: format {held['format']}, expected {FORMAT}")
-            return Space(str(held["encoder"]), held["mean"], held["matrix"])
-
-
-class SpaceTexts:
-    """A text encoder whose words stand in a learned space."""
-
-    def __init__(self, space: Space, texts: Encoder) -> None:
-        self._space = space
-        self._texts = texts
-        self.name = f"{space.name}>{texts.name}"
-        self.dim = space.dim
-
-    def encode(self, clips: Sequence[str]) -> Floats:
-        """(n, dim) float32, unit rows."""
-        return self._space.place(self._texts.encode(clips))
+            kinds = tuple(str(kind) for kind in held["kinds"])
+            return Space(str(held["encoder"]), kinds, held["mean"], held["matrix"])
 
 
 def item_factors(interactions: Interactions, factors: int, keep: Bools) -> tuple[Doubles, Doubles]:
@@ -125,11 +115,35 @@ def item_factors(interactions: Interactions, factors: int, keep: Bools) -> tuple
 
 
 def learn(
-    content: Vectors, interactions: Interactions, settings: SpaceSettings, keep: Bools
+    content: Vectors,
+    interactions: Interactions,
+    settings: SpaceSettings,
+    keep: Bools,
+    kinds: npt.NDArray[np.str_],
 ) -> Space:
-    """The map from the content of the items in ``keep`` to their collaborative vectors."""
+    """The map from the content of the items in ``keep`` to their collaborative vectors.
+
+    ``kinds``: (n_items,) of each item.
+    """
     factors, count = item_factors(interactions, settings.factors, keep)
-    return fit(content, factors, count, settings)
+    met, times = np.unique(kinds[count > 0], return_counts=True)
+    enough = tuple(str(kind) for kind in met[times >= LEAST_MET])
+    return replace(fit(content, factors, count, settings), kinds=enough)
+
+
+def likeness(space: Space, content: Vectors, kinds: npt.NDArray[np.str_], row: int) -> Floats:
+    """(n_items,) cosines of one item to all, by content; between items of kinds that were met, by
+    the learned space, brought to the mean and spread that content has there."""
+    cosines = np.asarray(content.values @ content.values[row], dtype=np.float32)
+    if kinds[row] not in space.kinds:
+        return cosines
+    known = np.isin(kinds, space.kinds) & content.present
+    placed = space.place(np.asarray(content.values[known], dtype=np.float32))
+    own = space.place(np.asarray(content.values[row : row + 1], dtype=np.float32))[0]
+    bent = placed @ own
+    spread = cosines[known].std() / max(float(bent.std()), 1e-12)
+    cosines[known] = cosines[known].mean() + (bent - bent.mean()) * spread
+    return cosines
 
 
 def fit(content: Vectors, factors: Doubles, count: Doubles, settings: SpaceSettings) -> Space:
@@ -150,4 +164,4 @@ def fit(content: Vectors, factors: Doubles, count: Doubles, settings: SpaceSetti
     size = np.sqrt((centred[present] ** 2).sum(axis=1).mean())
     size_learned = np.sqrt((learned[present] ** 2).sum(axis=1).mean())
     scale = settings.share * size / max(size_learned, 1e-12)
-    return Space(content.encoder, mean.astype(np.float32), (matrix * scale).astype(np.float32))
+    return Space(content.encoder, (), mean.astype(np.float32), (matrix * scale).astype(np.float32))
