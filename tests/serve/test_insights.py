@@ -167,3 +167,24 @@ def test_marks_lie_within_the_line_whatever_the_length_says(understood):
         drawn = view(found, duration)
         assert all(mark.x + mark.width <= WIDTH + 1 for mark in (*drawn.scenes, *drawn.sounds))
     assert view(found, 61.0).course == "0.0,15.0 491.8,45.0"
+
+
+def test_of_several_files_the_one_that_plays_is_served(service, address):
+    """A game or a post is one item of pictures, texts and perhaps a film."""
+    num = numbered(service, "media-2")
+    media = service.workspace.root / "media"
+    for name in ("a note.txt", "b shot.png", "c trailer.mp4"):
+        (media / name).write_bytes(name.encode())
+        with service.engine.begin() as connection:
+            connection.execute(
+                sa.insert(schema.files).values(
+                    path=str(media / name), size=1, mtime_ns=1, content_hash=name, item_num=num,
+                    status="done", checked_at=1.0,
+                )
+            )  # fmt: skip
+    answer = httpx.get(f"{address}/media/media-2")
+    assert answer.content == b"c trailer.mp4"
+    assert answer.headers["content-type"] == "video/mp4"
+    assert service.shelf.playable["media-2"] == "video/mp4"
+    (media / "c trailer.mp4").unlink()
+    assert httpx.get(f"{address}/media/media-2").content == b"b shot.png"

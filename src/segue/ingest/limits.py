@@ -37,7 +37,7 @@ class MediaLimits:
     memory_bytes: int = 2 << 30
     open_files: int = 64
     base_cpu_s: float = 4.0
-    cpu_s_per_mb: float = 1.0
+    cpu_s_per_mb: float = 3.0
     max_cpu_s: float = 900.0
     soft_share: float = 0.75
     wall_patience: float = 5.0

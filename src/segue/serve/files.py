@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ MEDIA_TYPES = {
     ".pdf": "application/pdf", ".epub": "application/epub+zip",
 }  # fmt: skip
 UNKNOWN_TYPE = "application/octet-stream"
+PLAYS = ("video", "audio", "image", "text")
 SHOWN_ASSETS = ("poster", "keyframe", "text", "subtitle")
 
 
@@ -47,6 +49,16 @@ def media_type(path: Path, item_kind: str = "") -> str:
     if found == "audio/ogg" and item_kind in ("video", "movie", "short", "series"):
         return "video/ogg"
     return found
+
+
+def in_order(paths: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """(path, kind of item) pairs, what plays first: an item may be made of several files."""
+
+    def rank(pair: tuple[Path, str]) -> tuple[int, str]:
+        kind = media_type(*pair).partition("/")[0]
+        return PLAYS.index(kind) if kind in PLAYS else len(PLAYS), str(pair[0])
+
+    return sorted(paths, key=rank)
 
 
 def _regular(path: Path) -> bool:
@@ -79,10 +91,10 @@ class Shelf:
                 .join_from(schema.files, schema.items, f.item_num == i.num)
                 .where(f.status == "done")
             )
-            playable = {
-                item_id: media_type(Path(path), kind)
-                for item_id, kind, path in connection.execute(media)
-            }
+            paths: dict[str, list[tuple[Path, str]]] = {}
+            for item_id, kind, path in connection.execute(media):
+                paths.setdefault(item_id, []).append((Path(path), kind))
+        playable = {item_id: media_type(*in_order(found)[0]) for item_id, found in paths.items()}
         return Shelf(derived, pictures, playable)
 
     def asset(self, engine: sa.Engine, item_id: str, kind: str, position: int) -> Served:
@@ -116,8 +128,8 @@ def media(engine: sa.Engine, item_id: str) -> Served:
         rows = connection.execute(query).all()
     if not rows:
         raise NotFound(f"item {item_id!r} has no media file")
-    for path_text, kind, content_hash in rows:
-        path = Path(path_text)
+    hashes = {Path(path): content_hash or "" for path, _, content_hash in rows}
+    for path, kind in in_order([(Path(path), kind) for path, kind, _ in rows]):
         if _regular(path):
-            return Served(path, media_type(path, kind), content_hash or "")
+            return Served(path, media_type(path, kind), hashes[path])
     raise NotFound(f"the media file of item {item_id!r} was moved or removed; run segue ingest")

@@ -21,7 +21,7 @@ from segue.understand.words.logistic import Logistic
 from segue.understand.words.reading import Reading
 
 SCALE = 4.0  # of unit vectors before the fit, so that its penalty stays small
-MODEL = "sentiment-2026.11"
+MODEL = "sentiment-2026.11.1"
 
 
 @cache
@@ -38,12 +38,15 @@ def sentiment(vectors: Floats) -> Floats:
     return np.asarray(2.0 * model.probabilities(vectors * SCALE)[:, 0] - 1.0, dtype=np.float32)
 
 
+FEWEST_POINTS = 4  # fewer are no course
+
+
 @dataclass(frozen=True)
 class CourseRule:
     """How the course over an item is drawn."""
 
-    points: int = 12
-    least_sentences: int = 2  # a point, on average; fewer and there is no course
+    points: int = 12  # at most
+    least_sentences: int = 2  # a point, on average
 
     def __post_init__(self) -> None:
         if not 2 <= self.points <= 100 or self.least_sentences < 1:
@@ -59,17 +62,18 @@ def sentiment_measures(reading: Reading, rule: CourseRule = DEFAULT_COURSE) -> t
     if not reading.texts:
         return ()
     whole = Measure("sentiment", float(sentiment(reading.vectors).mean()))
-    if len(reading.body) < rule.points * rule.least_sentences:
+    points = min(rule.points, len(reading.body) // rule.least_sentences)
+    if points < FEWEST_POINTS:
         return (whole,)
     values = sentiment(reading.body_vectors)
     last = reading.body[-1].share + 1e-9
-    bins = np.asarray([int(s.share / last * rule.points) for s in reading.body])
+    bins = np.asarray([int(s.share / last * points) for s in reading.body])
     course = []
     for point in np.unique(bins):
         rows = np.flatnonzero(bins == point)
         first = reading.body[rows[0]]
         name = "sentiment"
         if first.start_s is None:
-            name = f"sentiment_{round(100 * point / rule.points):02d}_percent"
+            name = f"sentiment_{round(100 * point / points):02d}_percent"
         course.append(Measure(name, float(values[rows].mean()), first.start_s))
     return (whole, *course)
