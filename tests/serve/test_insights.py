@@ -169,6 +169,14 @@ def test_marks_lie_within_the_line_whatever_the_length_says(understood):
     assert view(found, 61.0).course == "0.0,15.0 491.8,45.0"
 
 
+def test_what_reading_the_file_told_stands_among_the_measures(understood):
+    found = load_insights(understood.engine, ITEM)
+    look = [{"motion": 0.25}, {"motion": None}, {"motion": 0.75}]
+    told = view(found, 61.0, {"loudness": {"integrated_lufs": -23.04}, "look": look}).measures
+    assert told[:2] == (("loudness", "-23.0 LUFS"), ("motion", "0.50"))
+    assert view(found, 61.0, {"loudness": {}}).measures == view(found, 61.0).measures
+
+
 def test_of_several_files_the_one_that_plays_is_served(service, address):
     """A game or a post is one item of pictures, texts and perhaps a film."""
     num = numbered(service, "media-2")

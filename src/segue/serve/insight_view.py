@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from segue.store.insights import Insights, Line, Shown, Written
 
@@ -18,12 +20,10 @@ HIDDEN = ("sound-span",)
 NAMES = {"picture-label": "seen", "sound-label": "heard", "topic": "topics", "keyword": "keywords"}
 MEASURES = {
     "tempo_bpm": ("tempo", "{:.0f} bpm"),
-    "loudness_lufs": ("loudness", "{:.1f} LUFS"),
     "loudness_range_lu": ("loudness range", "{:.1f} LU"),
     "energy": ("energy", "{:.2f}"),
     "brightness": ("brightness", "{:.2f}"),
     "colourfulness": ("colourfulness", "{:.0f}"),
-    "motion": ("motion", "{:.2f}"),
     "sentiment": ("sentiment", "{:+.2f}"),
     "speech_share": ("speech", "{:.0%}"),
     "music_share": ("music", "{:.0%}"),
@@ -65,8 +65,13 @@ class InsightView:
     found: Insights
 
 
-def view(found: Insights, duration_s: float | None) -> InsightView:
-    """Places by time; a length that nobody knows is the end of the last thing known."""
+def view(
+    found: Insights, duration_s: float | None, extra: Mapping[str, Any] | None = None
+) -> InsightView:
+    """Places by time; a length that nobody knows is the end of the last thing known.
+
+    ``extra`` is what reading the file told beside its fields: loudness, and the look of shots.
+    """
     ends = [s.end_s for s in found.scenes] + [c.end_s for c in found.cues]
     total = duration_s or max(ends, default=0.0) or 1.0
     sounds = found.spans("sound-span")
@@ -78,13 +83,25 @@ def view(found: Insights, duration_s: float | None) -> InsightView:
         course=_course(found.course("sentiment"), total),
         lines=found.cues,
         tags=_tags(found),
-        measures=tuple(
-            (name, form.format(whole[key])) for key, (name, form) in MEASURES.items()
-            if key in whole
+        measures=(
+            *_of_file(extra or {}),
+            *((n, form.format(whole[key])) for key, (n, form) in MEASURES.items() if key in whole),
         ),
         notes=tuple(note for note in found.notes if note.text),
         found=found,
     )  # fmt: skip
+
+
+def _of_file(extra: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Measures that reading the file gave."""
+    told = []
+    loud = extra.get("loudness") or {}
+    if "integrated_lufs" in loud:
+        told.append(("loudness", f"{loud['integrated_lufs']:.1f} LUFS"))
+    moves = [shot["motion"] for shot in extra.get("look", ()) if shot.get("motion") is not None]
+    if moves:
+        told.append(("motion", f"{sum(moves) / len(moves):.2f}"))
+    return told
 
 
 def _mark(

@@ -204,7 +204,7 @@ async def get_item(
         similar=[_card(service, service.item(entry.id), entry.reasons) for entry in near],
         player=_player(service, item_out(service, known)),
         moment=moment,
-        about=view(service.insights(item), known.duration_s),
+        about=view(service.insights(item), known.duration_s, known.extra),
     )
 
 
