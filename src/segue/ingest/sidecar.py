@@ -81,7 +81,7 @@ class Sidecars:
         said: dict[str, Any] = {}
         for above in _down_to(Path(folder), root):
             said.update(self._sidecar(above).defaults)
-        return said | item
+        return {**said, **item}
 
     def _sidecar(self, folder: Path) -> Sidecar:
         if folder not in self._read:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from segue.core.errors import UnreadableMedia
 from segue.ingest.examiners import Unfinished
-from segue.ingest.media import Asset, Examined, Found
+from segue.ingest.media import Asset, Examined, Found, Scene, Shot
 from segue.ingest.naming import is_side_text, item_row, media_beside
 from segue.ingest.shelf import Known, file_row
 from segue.ingest.step import ORPHAN, SIDE_TEXT, Desk, Pending, Told, decided, unchanged
@@ -92,7 +92,10 @@ class Singles:
         said = desk.sidecars.of(found.path, found.folder)
         item = desk.filled(item_row(found, examined, said, content_hash, now))
         row = file_row(found, "done", examined.note, content_hash, now)
-        spans = {"shot": examined.shots, "scene": examined.scenes}
+        spans: dict[str, Sequence[Shot | Scene]] = {
+            "shot": examined.shots,
+            "scene": examined.scenes,
+        }
         try:
             desk.shelf.add(item, examined.assets, [row], spans)
         except sa.exc.IntegrityError:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from segue.core.errors import UnreadableMedia
 from segue.ingest.examiners import Unfinished
 from segue.ingest.group import Group, Part, group_hash, joined
-from segue.ingest.media import Examined, Found
+from segue.ingest.media import Examined, Found, Scene, Shot
 from segue.ingest.naming import is_side_text, item_row
 from segue.ingest.shelf import Known, file_row
 from segue.ingest.step import SIDE_TEXT, Desk, Pending, Told, decided, unchanged
@@ -170,7 +170,10 @@ class Groups:
         row["extra"] |= {"cover": group.cover, "files": names}
         rows = [file_row(found, "done", one.note, read.hash_of(found), now) for found, one in parts]
         rows += self._refusals(read, None)
-        spans = {"shot": examined.shots, "scene": examined.scenes}
+        spans: dict[str, Sequence[Shot | Scene]] = {
+            "shot": examined.shots,
+            "scene": examined.scenes,
+        }
         # The folder of its derived files is named by all that they depend on: those of the item
         # as it was stay whole until the new ones are committed.
         folder = hashlib.sha256(repr((read.content_hash, group.cover, names)).encode()).hexdigest()
