@@ -29,7 +29,7 @@ from typing import Any
 from segue.core.errors import BadInput
 from segue.engine.engine import EngineLost, said
 
-HELLO, BYE = b"hello", b"bye"
+HELLO, GOT, BYE = b"hello", b"got", b"bye"
 IDLE_S = 300.0  # a hand without work goes, and its models with it
 CHECK_S = 0.5  # how often a child is looked at whose end the pipe may not show
 STARTS = 3
@@ -86,7 +86,7 @@ class Hand:
         self._pipe: Connection | None = None
         self._known: bytes | None = None  # the task that the child has
         self._held: _Held | None = None
-        self._began: float | None = None  # None: the child is not ready yet
+        self._began: float | None = None  # None: the child has not got the job yet
         self._starts = 0
 
     @property
@@ -183,11 +183,13 @@ class Hand:
         except OSError:  # it ended while it had nothing to do: not the job's fault
             self._start()
             return
-        self._known, self._began = self._held.task, time.monotonic()
+        self._known = self._held.task
 
     def _read(self, message: bytes) -> Tried | None:
         if message == HELLO:
             self._send()
+        elif message == GOT:
+            self._began = time.monotonic()
         elif message == BYE:  # it left just when the job was given
             self._start()
         else:
@@ -260,7 +262,9 @@ def serve(number: int) -> None:
     with suppress(EOFError, OSError):  # the parent is gone, and so is the pipe
         pipe.send_bytes(HELLO)
         while pipe.poll(IDLE_S):
-            task, matter = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our parent
+            given = pipe.recv_bytes()
+            pipe.send_bytes(GOT)  # from here on an end is the job's doing
+            task, matter = pickle.loads(given)  # noqa: S301 - from our parent
             pipe.send_bytes(pickle.dumps(worker.answer(task, matter)))
         pipe.send_bytes(BYE)
 
