@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,26 @@ def in_hand(folder: Path) -> dict[int, int]:
         for path, found in pids.items()
         if found and not (folder / f"{path.name} done").exists()
     }
+
+
+@contextmanager
+def held(folder: Path, n_workers: int) -> Iterator[dict[int, int]]:
+    """Jobs of :class:`tasks.Slow` that so many workers have in hand, process by number; they do not
+    end before the block does."""
+    hold = folder / tasks.HOLD
+    hold.touch()
+    found: list[dict[int, int]] = [{}]
+
+    def settled() -> bool:
+        found.append(in_hand(folder))
+        return len(found[-1]) == n_workers and found[-1] == found[-2]
+
+    try:
+        # A job may have seen, just before, that there is no hold: two looks must agree.
+        wait_until(settled)
+        yield found[-1]
+    finally:
+        hold.unlink()
 
 
 class EngineContract:

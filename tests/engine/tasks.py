@@ -12,6 +12,8 @@ from pathlib import Path
 
 from segue.core.errors import UnreadableMedia
 
+HOLD = "hold"
+
 
 def square(n: int) -> int:
     return n * n
@@ -81,7 +83,8 @@ def worse_and_worse(name: str) -> None:
 
 @dataclass(frozen=True)
 class Slow:
-    """Takes a while; notes in a file by whom it was begun, one line a try, and then its end."""
+    """Takes a while, and as long as there is a ``HOLD``; notes in a file by whom it was begun, one
+    line a try, and then its end."""
 
     folder: str
     seconds: float
@@ -90,6 +93,8 @@ class Slow:
         with (Path(self.folder) / str(n)).open("a") as file:
             file.write(f"{os.getpid()}\n")
         time.sleep(self.seconds)
+        while (Path(self.folder) / HOLD).exists():
+            time.sleep(0.02)
         (Path(self.folder) / f"{n} done").touch()
         return n
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import segue
-from contracts.engine import ApartContract, alive, in_hand, numbered, tries_of, wait_until
+from contracts.engine import ApartContract, alive, held, numbered, tries_of, wait_until
 from engine import tasks
 from segue.core.errors import BadInput, SegueError
 from segue.engine import dask
@@ -187,15 +187,11 @@ def test_a_job_with_which_too_many_workers_vanish_is_given_up(tmp_path):
     wait_until(lambda: dask._BUSY == {})
 
 
-def kill_worker(worker: subprocess.Popen[bytes], folder: Path) -> int:
+def kill_worker(worker: subprocess.Popen[bytes], jobs: dict[int, int]) -> int:
     """Kill a Dask worker in the middle of a job; returns the job's number."""
-
-    def of_worker() -> list[tuple[int, int]]:
-        hands = in_hand(folder).items()
-        return [(n, pid) for n, pid in hands if psutil.Process(pid).ppid() == worker.pid]
-
-    wait_until(lambda: len(of_worker()) > 0)
-    ((number, pid),) = of_worker()
+    ((number, pid),) = (
+        (number, pid) for number, pid in jobs.items() if psutil.Process(pid).ppid() == worker.pid
+    )
     worker.kill()
     wait_until(lambda: not alive(pid))  # it does not go on without its worker
     return number
@@ -212,7 +208,8 @@ def test_a_killed_worker_repeats_its_own_job_and_a_killed_scheduler_is_said(tmp_
         wait_until(lambda: engine.n_workers == 2)
         outcomes = engine.run(tasks.Slow(str(notes), 0.5), numbered(7))
         found = [next(outcomes) for _ in range(3)]
-        repeated = kill_worker(running.workers[0], notes)
+        with held(notes, 2) as jobs:
+            repeated = kill_worker(running.workers[0], jobs)
         found += outcomes
         assert sorted(one.value for one in found) == list(range(7))
         assert [n for n in range(7) if tries_of(notes, n) > 1] == [repeated]

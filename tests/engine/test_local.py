@@ -16,7 +16,7 @@ from contracts.engine import (
     ApartContract,
     EngineContract,
     alive,
-    in_hand,
+    held,
     numbered,
     tries_of,
     wait_until,
@@ -110,13 +110,14 @@ def test_a_worker_that_is_killed_between_jobs_costs_no_try(tmp_path):
 
 def test_a_worker_killed_in_the_middle_repeats_only_its_own_job(tmp_path):
     """By somebody else, such as a system that is short of memory."""
-    task = tasks.Slow(str(tmp_path), 0.5)
+    task = tasks.Slow(str(tmp_path), 0.1)
     with Cores(2) as engine:
         outcomes = engine.run(task, numbered(6))
         found = [next(outcomes)]
-        wait_until(lambda: len(in_hand(tmp_path)) > 0)
-        number, pid = in_hand(tmp_path).popitem()
-        os.kill(pid, signal.SIGKILL)
+        with held(tmp_path, 2) as jobs:
+            number, pid = jobs.popitem()
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not alive(pid))
         found += outcomes
     assert sorted(one.value for one in found) == list(range(6))
     assert [n for n in range(6) if tries_of(tmp_path, n) > 1] == [number]
