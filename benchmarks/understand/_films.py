@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import _generated
 import av
 import numpy as np
 
@@ -128,11 +129,21 @@ STRETCHES = {
 }
 
 
+def stretches(part: str) -> tuple[Stretch, ...]:
+    """Those of a part: ``tune`` and ``test`` are known clips, ``fresh`` are others."""
+    if part != "fresh":
+        return STRETCHES[part]
+    return tuple(
+        Stretch(name, 0.0, _generated.length_s(path), _generated.PLACES[name])
+        for name, path in _generated.clips().items()
+    )
+
+
 def clips() -> dict[str, Path]:
     """The clips by name."""
     found = {p.stem: p for p in sorted((demo_media().folder / "video").iterdir())}
     found |= {p.stem: p for p in sorted(get("pictures-opencv").glob("*.avi"))}
-    return found | {"intro": get("media-fillets") / "intro.mpg"}
+    return found | _generated.clips() | {"intro": get("media-fillets") / "intro.mpg"}
 
 
 def made(film: Film) -> tuple[Path, tuple[Boundary, ...]]:
@@ -155,10 +166,9 @@ def _plan(film: Film) -> list[tuple[Stretch, str, int]]:
     """(stretch as cut to length, kind of the boundary after it, its frames)."""
     rng = np.random.default_rng(film.seed)
     plan: list[tuple[Stretch, str, int]] = []
-    last = ""
+    last, known = "", stretches(film.part)
     for _ in range(film.boundaries + 1):
-        stretch = last
-        choices = [s for s in STRETCHES[film.part] if s.where != last]
+        choices = [s for s in known if s.where != last]
         stretch = choices[int(rng.integers(len(choices)))]
         last = stretch.where
         room = stretch.end_s - stretch.start_s
@@ -171,25 +181,34 @@ def _plan(film: Film) -> list[tuple[Stretch, str, int]]:
     return plan
 
 
+def timed(path: Path) -> Iterator[tuple[float, av.VideoFrame]]:
+    """(seconds from the first frame, picture) of a clip."""
+    if path.suffix == ".webp":
+        yield from _generated.frames(path)
+        return
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        first_s = float((stream.start_time or 0) * (stream.time_base or 0))
+        for frame in container.decode(stream):
+            yield float(frame.time or 0.0) - first_s, frame
+
+
 def frames_of(piece: Stretch, size: tuple[int, int]) -> list[np.ndarray]:
     """(1.5 h, w) uint8 YUV 4:2:0 pictures at ``RATE``, nearest earlier frame of the clip."""
     wanted = round((piece.end_s - piece.start_s) * RATE)
     out: list[np.ndarray] = []
-    with av.open(str(clips()[piece.clip])) as container:
-        stream = container.streams.video[0]
-        stream.thread_count = 1
-        first_s = float((stream.start_time or 0) * (stream.time_base or 0))
-        newest = None
-        for frame in container.decode(stream):
-            at = float(frame.time or 0.0) - first_s - piece.start_s
-            while newest is not None and len(out) < wanted and len(out) / RATE < at:
-                out.append(newest)
-            if len(out) >= wanted:
-                break
-            if at > -0.2:  # the clip's own pace may be as slow as 10 frames a second
-                newest = frame.to_ndarray(format="yuv420p", width=size[0], height=size[1])
-    out += [out[-1]] * (wanted - len(out))
-    return out
+    newest = None
+    for time_s, frame in timed(clips()[piece.clip]):
+        at = time_s - piece.start_s
+        while newest is not None and len(out) < wanted and len(out) / RATE < at:
+            out.append(newest)
+        if len(out) >= wanted:
+            break
+        if at > -0.2:  # the clip's own pace may be as slow as 10 frames a second
+            newest = frame.to_ndarray(format="yuv420p", width=size[0], height=size[1])
+    last = out[-1] if out else newest
+    return out + ([] if last is None else [last] * (wanted - len(out)))
 
 
 def _pictures(film: Film, truth: list[Boundary]) -> Iterator[np.ndarray]:
@@ -213,22 +232,22 @@ def _pictures(film: Film, truth: list[Boundary]) -> Iterator[np.ndarray]:
             truth.append(Boundary("cut", number, number + 1))
         elif kind == "dissolve":
             yield from (
-                _mix(a, b, (n + 1) / (span + 1))
+                mix(a, b, (n + 1) / (span + 1))
                 for n, (a, b) in enumerate(zip(tail, after, strict=False))
             )
             truth.append(Boundary("dissolve", number, number + span))
             number += span
         else:
             hold = int(rng.integers(*BLACK_FRAMES))
-            yield from (_mix(a, black, (n + 1) / (span + 1)) for n, a in enumerate(tail))
+            yield from (mix(a, black, (n + 1) / (span + 1)) for n, a in enumerate(tail))
             yield from (black for _ in range(hold))
-            yield from (_mix(black, b, (n + 1) / (span + 1)) for n, b in enumerate(after[:span]))
+            yield from (mix(black, b, (n + 1) / (span + 1)) for n, b in enumerate(after[:span]))
             truth.append(Boundary("fade", number, number + 2 * span + hold))
             number += 2 * span + hold
         here = after
 
 
-def _mix(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+def mix(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
     mixed = a.astype(np.int32) * round(256 * (1 - share)) + b.astype(np.int32) * round(256 * share)
     return np.asarray((mixed + 128) >> 8, dtype=np.uint8)
 
