@@ -54,6 +54,19 @@ def test_what_is_held_out_is_not_among_what_is_known(data: Training, split: str)
         assert not both & set(zip(tested.users, tested.items, tested.time, strict=True))
 
 
+@pytest.mark.parametrize("split", SPLITS)
+def test_folds_are_uneven_where_each_knows_far_less_of_everybody(
+    data: Training, split: str
+) -> None:
+    """Then raw scores of one fold do not compare with those of another."""
+    found = folds(data, split, 0)
+    folds_of = (*found.lessons, found.valid, found.test)
+    known = [np.bincount(fold.past.interactions.users).max() for fold in folds_of]
+    if split == "random":
+        assert known[0] < 0.7 * known[-1]
+    assert found.uneven == (split == "random")
+
+
 def test_an_unknown_split_names_the_known_ones(data: Training) -> None:
     with pytest.raises(BadInput, match="known: temporal, last, random"):
         folds(data, "weekly", 0)
