@@ -14,7 +14,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import _films as films
-import _generated
 import av
 import numpy as np
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import media_makers
 from segue.core.errors import BadSettings
 from segue.ingest.examine import examine
 from segue.ingest.limits import MediaLimits
-from segue.ingest.media import Budget, Examined, Found
+from segue.ingest.media import Budget, Examined, Found, Shot
 from segue.ingest.run import ingest
 from segue.ingest.scan import scan
 from segue.ingest.scenes import scenes
@@ -141,6 +142,44 @@ def test_flashes_and_changes_of_light_are_no_boundaries():
     frames[40:70] = (frames[40:70] * ramp).astype(np.uint8)  # the light goes down
     frames[70:] = frames[69]
     assert boundaries(Stretch(np.arange(80) / 25, frames)) == []
+
+
+def film_of(*pictures: int) -> tuple[list[Shot], list[str], np.ndarray, np.ndarray]:
+    """A shot of 4 s for each number: blocks of one shade of grey and one tint, by the number."""
+    rng = np.random.default_rng(3)
+    parts = []
+    for number in pictures:
+        tint = 70 + 9 * abs(number)
+        luma = rng.permutation(np.linspace(60, 180, 576))[None].repeat(100, axis=0)
+        chroma = np.full((100, SMALL_DIM - 576), tint)
+        parts.append(np.concatenate([luma, chroma], axis=1))
+    shots = [Shot(4.0 * n, 4.0 * n + 4.0) for n in range(len(pictures))]
+    times = np.arange(100 * len(pictures)) / 25
+    return (
+        shots,
+        ["start"] + ["cut"] * (len(pictures) - 1),
+        times,
+        np.concatenate(parts).astype(np.uint8),
+    )
+
+
+def test_a_scene_holds_what_one_place_shows_and_what_is_cut_in_between():
+    """Blocks of each shot lie elsewhere: the colours tell the place, and a talk comes back."""
+    found = scenes(*film_of(1, 1, 5, 5, 9, 1, 9, 1))
+    assert [scene.start_s for scene in found] == [0.0, 8.0, 16.0]
+
+
+def test_a_place_that_comes_back_much_later_is_another_scene():
+    shots, kinds, times, frames = film_of(1, 5, 9, 1)
+    assert len(scenes(shots, kinds, times, frames)) == 1
+    far = [replace(shot, start_s=5 * shot.start_s, end_s=5 * shot.end_s) for shot in shots]
+    assert len(scenes(far, kinds, 5 * times, frames)) == 4
+
+
+def test_nothing_joins_across_a_fade():
+    shots, _, times, frames = film_of(1, 1)
+    assert len(scenes(shots, ["start", "cut"], times, frames)) == 1
+    assert len(scenes(shots, ["start", "fade"], times, frames)) == 2
 
 
 def test_scenes_of_nothing_are_none():

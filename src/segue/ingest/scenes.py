@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,19 +18,20 @@ NEIGHBOURS_S = 0.2  # frames farther apart say nothing of motion
 MOTION_STEP_S = 0.04
 COLOURS = 5
 COLOUR_STEP = 48  # levels that count as one colour
+TINTS = 8, 16, 16  # shades of brightness and of both colour differences: coarser ones mix places
+TINT_LEVELS = (16, 235), (64, 192), (64, 192)
+AT_EDGE_S, AT_EDGE = 0.3, 0.2  # of a shot, or this share: a dissolve there shows its neighbour
 
 
 @dataclass(frozen=True)
 class SceneSettings:
     """When shots belong together.
 
-    ``same_set`` and ``same_colours`` are guesses, unmeasured; ``span_s`` was set after a look at
-    the scenes of two clips.
+    They were set on the films "tune" of ``benchmarks/understand/bench_scenes.py``.
     """
 
     min_shot_s: float = 0.25
-    same_set: float = 12.0  # mean difference of two shots from one camera position
-    same_colours: float = 0.7  # share of colours in common: one place, seen otherwise
+    same_colours: float = 0.55  # share of colours in common: one place, seen otherwise perhaps
     reach: int = 4  # a shot is compared with so many before it
     span_s: float = 15.0  # which began no longer ago: a return after longer swallowed other places
 
@@ -112,15 +114,13 @@ def scenes(
     if not shots:
         return []
     use = SceneSettings() if settings is None else settings
-    means, tints = _pictures(shots, times, frames)
+    tints = [_tints(_inside(shot, times, frames)) for shot in shots]
     first = list(range(len(shots)))  # the shot that begins each shot's scene
     for now in range(1, len(shots)):
         for then in range(now - 1, max(-1, now - 1 - use.reach), -1):
             if kinds[then + 1] == "fade" or shots[now].start_s - shots[then].start_s > use.span_s:
                 break
-            apart = float(np.abs(means[now] - means[then]).sum())
-            common = float(np.minimum(tints[now], tints[then]).sum())
-            if apart < use.same_set or common > use.same_colours:
+            if float(np.minimum(tints[now], tints[then]).sum()) > use.same_colours:
                 first[now] = first[then]
     for now in range(len(shots) - 2, -1, -1):  # shots between two that belong together
         if first[now + 1] <= now:
@@ -130,18 +130,38 @@ def scenes(
     return [Scene(shots[a].start_s, shots[b - 1].end_s) for a, b in zip(starts, ends, strict=True)]
 
 
-def _pictures(
-    shots: Sequence[Shot], times: NDArray[np.float64], frames: NDArray[np.uint8]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean small frame (n, SMALL_DIM) and colour histogram (n, 216) of each shot."""
-    means, tints = [], []
-    for shot in shots:
+def _inside(shot: Shot, times: NDArray[np.float64], frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(n, SMALL_DIM) a few frames spread over a shot, one at least."""
+    edge_s = min(AT_EDGE_S, AT_EDGE * (shot.end_s - shot.start_s))
+    low, high = np.searchsorted(times, (shot.start_s + edge_s - 1e-6, shot.end_s - edge_s - 1e-6))
+    if high <= low:
         low, high = np.searchsorted(times, (shot.start_s - 1e-6, shot.end_s - 1e-6))
-        low = min(low, max(0, len(times) - 1))
-        picks = np.linspace(low, max(low, high - 1), MOST_SAMPLES).round().astype(int)
-        some = frames[np.unique(picks)]
-        means.append(weighted(some).mean(axis=0))
-        bins = (rgb(some).reshape(-1, 3) // 43).astype(int) @ (36, 6, 1)
-        counts = np.bincount(bins, minlength=216).astype(np.float32)
-        tints.append(counts / counts.sum())
-    return np.stack(means), np.stack(tints)
+    low = min(low, max(0, len(times) - 1))
+    picks = np.linspace(low, max(low, high - 1), MOST_SAMPLES).round().astype(int)
+    some: NDArray[np.uint8] = frames[np.unique(picks)]
+    return some
+
+
+def _tints(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Histogram of colours that adds up to 1; each block is shared out between its neighbours, so
+    that a little more light moves it a little."""
+    rows, columns = LUMA[0] // CHROMA[0], LUMA[1] // CHROMA[1]
+    luma = frames[:, :LUMA_DIM].reshape(-1, CHROMA[0], rows, CHROMA[1], columns)
+    blocks = np.stack(
+        [
+            luma.mean(axis=(2, 4)).reshape(-1, CHROMA_DIM),
+            frames[:, LUMA_DIM : LUMA_DIM + CHROMA_DIM],
+            frames[:, LUMA_DIM + CHROMA_DIM :],
+        ],
+        axis=-1,
+    ).reshape(-1, 3)
+    low, high = np.array(TINT_LEVELS, dtype=np.float64).T
+    at = np.clip((blocks - low) / (high - low), 0.0, 1.0) * (np.array(TINTS) - 1)
+    below = np.minimum(at.astype(np.int64), np.array(TINTS) - 2)
+    share = at - below
+    out = np.zeros(int(np.prod(TINTS)))
+    for corner in itertools.product((0, 1), repeat=3):
+        near = np.where(np.array(corner) == 1, share, 1.0 - share).prod(axis=1)
+        bins = np.ravel_multi_index(tuple((below + corner).T), TINTS)
+        out += np.bincount(bins, weights=near, minlength=len(out))
+    return out / len(blocks)
