@@ -27,6 +27,7 @@ class Understanding:
 
     text: str = "use-multilingual"  # an encoder, see: segue encoders
     pictures: str = "efficientnet-lite2"
+    objects: str = NONE  # "nanodet-g" names things and people: 60 MB once, 0.06 s a picture
     sound: str = "yamnet"
     speech: str = "whisper-base"  # or a folder or Hub id of a CTranslate2 model
     language: str = ""  # of the speech; found out when empty

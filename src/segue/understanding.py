@@ -45,7 +45,7 @@ class Chosen:
 def encoders_of(chosen: Understanding) -> Encoders:
     """The encoders by their names in the settings."""
     text = registry.make(chosen.text)
-    picture = None if chosen.pictures == NONE else _pictures(chosen.pictures)
+    picture = None if chosen.pictures == NONE else _seen(chosen)
     sound = None if chosen.sound == NONE else registry.make(chosen.sound)
     for name, made, kind in (("pictures", picture, "picture"), ("sound", sound, "sound")):
         if made is not None and getattr(made, "kind", "") != kind:
@@ -64,10 +64,19 @@ def _pictures(name: str) -> Any:
     return NamedPictures(made) if hasattr(made, "zero_shot") else made
 
 
+def _seen(chosen: Understanding) -> Any:
+    """The classifier of pictures, and the things and people that a detector sees in them."""
+    made = _pictures(chosen.pictures)
+    if chosen.objects == NONE or getattr(made, "kind", "") != "picture":
+        return made
+    from segue.understand.sight.objects import detector, with_objects  # noqa: PLC0415 - an option
+
+    return with_objects(made, detector(chosen.objects))
+
+
 def plan_of(chosen: Chosen, answers: Answers | None = None) -> StepPlan:
     """All steps that the settings want. ``answers`` keeps what a language model said."""
-    from segue.understand.sight.attributes import Attributes  # noqa: PLC0415 - models of pictures
-    from segue.understand.sight.look import Look  # noqa: PLC0415
+    from segue.understand.sight.look import Look  # noqa: PLC0415 - models of pictures
     from segue.understand.sight.ocr import ScreenText  # noqa: PLC0415
     from segue.understand.sight.phash import PicturePrint  # noqa: PLC0415
     from segue.understand.sound.fingerprint import SoundPrint  # noqa: PLC0415
@@ -78,10 +87,7 @@ def plan_of(chosen: Chosen, answers: Answers | None = None) -> StepPlan:
     told = chosen.understand
     seen: tuple[Step, ...] = ()
     if told.pictures != NONE:
-        joint = getattr(_pictures(told.pictures), "joint", None)
-        # A model of pictures and words was taught to tell what others cannot.
-        attributes = Attributes() if joint is None else Attributes(joint, every=True)
-        seen = (Look(), PicturePrint(), attributes)
+        seen = (Look(), PicturePrint(), *_named(told))
     listener = Listener()  # shared: what was heard for the timeline serves music too
     heard: tuple[Step, ...] = (SoundTimeline(listener), SoundPrint(), Music(listener))
     if told.sound == NONE:
@@ -105,6 +111,23 @@ def plan_of(chosen: Chosen, answers: Answers | None = None) -> StepPlan:
         words=wanted(words),
         dear=wanted((*recognised, *screen, *asked)),
     )
+
+
+def _named(told: Understanding) -> tuple[Step, ...]:
+    """What pictures are called: things and people, where wanted, and attributes."""
+    from segue.understand.sight.attributes import Attributes, ConseZeroShot  # noqa: PLC0415 - models
+
+    made = _pictures(told.pictures)
+    joint = getattr(made, "joint", None)
+    # A model of pictures and words was taught to tell what others cannot.
+    attributes = Attributes() if joint is None else Attributes(joint, every=True)
+    if told.objects == NONE:
+        return (attributes,)
+    from segue.understand.sight.objects import Objects, detector  # noqa: PLC0415 - an option
+
+    if joint is None:
+        attributes = Attributes(ConseZeroShot(_seen(told)))
+    return Objects(detector(told.objects)), attributes
 
 
 def _check_names(told: Understanding, names: Sequence[str]) -> None:

@@ -200,7 +200,8 @@ def sha256_of(path: Path) -> str:
 def _archive_name(package: Package) -> str:
     suffix = {"pypi": "whl", "npm": "tgz", "debian": "deb"}[package.kind]
     pin = package.sha256[:12] or "debian"
-    return f"{package.package}-{package.version}-{pin}.{suffix}"
+    plain = package.package.replace("/", "-")  # npm has packages in scopes: @who/what
+    return f"{plain}-{package.version}-{pin}.{suffix}"
 
 
 def _cached_archive(package: Package, archives: Path) -> Path | None:

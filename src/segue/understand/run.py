@@ -332,7 +332,8 @@ class _Run:
         self, connection: sa.Connection, num: int, classifier: Classifier, mean: Floats
     ) -> None:
         rule = self.encoders.labelling
-        best = best_labels(classifier.labels, mean, rule.most, rule.least(classifier.kind))
+        own = mean[: getattr(classifier, "named", len(mean))]  # a step names the others
+        best = best_labels(classifier.labels, own, rule.most, rule.least(classifier.kind))
         put_labels(connection, num, classifier, best)
 
     def fuse_all(self, items: Sequence[ItemSource]) -> None:

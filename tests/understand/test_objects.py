@@ -1,0 +1,461 @@
+"""Things and people in pictures. Nets of Hugging Face are tiny and random, made here."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from segue.config import Understanding
+from segue.core.errors import BadPackage, BadSettings, MissingExtra, NotFound, UnreadableMedia
+from segue.core.types import Floats
+from segue.datasets import fetch
+from segue.datasets.fetch import Unavailable, get, packages
+from segue.understand.encoders import registry
+from segue.understand.sight import objects_graph
+from segue.understand.sight.objects import (
+    COCO,
+    DETECTORS,
+    Found,
+    Objects,
+    Remembering,
+    WithObjects,
+    detector,
+    suppressed,
+    with_objects,
+)
+from segue.understand.sight.objects_nanodet import NanoDet
+from segue.understand.sources import Clip, ItemSource, Span
+from segue.understanding import Chosen, encoders_of, plan_of
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+def fetched(name: str) -> Path:
+    try:
+        return get(name)
+    except Unavailable as error:
+        pytest.skip(f"cannot be had here: {error}")
+
+
+@pytest.fixture(scope="module")
+def photos() -> dict[str, Image.Image]:
+    folder = fetched("media-scikit-image")
+    names = ("astronaut.png", "camera.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
+    return {n.partition(".")[0]: Image.open(folder / n).convert("RGB") for n in names}
+
+
+class Told:
+    """A detector that tells what the first pixel of a picture stands for, and counts its looks."""
+
+    name, labels, least, sure = "told@1", ("person", "car", "dog"), 0.5, 0.6
+
+    def __init__(self, known: dict[int, tuple[Found, ...]]) -> None:
+        self.known = known
+        self.looks = 0
+
+    def ready(self) -> None:
+        """Always is."""
+
+    def detect(self, pictures: Sequence[Image.Image]) -> list[tuple[Found, ...]]:
+        self.looks += len(pictures)
+        return [self.known.get(picture.convert("L").getpixel((0, 0)), ()) for picture in pictures]
+
+
+class Missing(Told):
+    def ready(self) -> None:
+        raise Unavailable("told: not to be had")
+
+
+class Plain:
+    """A classifier with two classes."""
+
+    name, kind, labels, glosses = "plain@1", "picture", ("cat", "tree"), ("an animal", "")
+
+    def classify(self, clips: Sequence[object]) -> Floats:
+        return np.tile(np.array([0.75, 0.25], dtype=np.float32), (len(clips), 1))
+
+
+def clip(folder: Path, grey: int) -> Clip:
+    path = folder / f"{grey}.png"
+    Image.new("RGB", (64, 48), (grey, grey, grey)).save(path)
+    return Clip(f"hash-{grey}", path)
+
+
+TELLING = {
+    10: (Found("person", 0.9, WHOLE), Found("person", 0.52, WHOLE), Found("car", 0.55, WHOLE)),
+    20: (Found("car", 0.8, WHOLE), Found("car", 0.7, WHOLE)),
+    30: (),
+}
+
+
+def scenes(folder: Path) -> ItemSource:
+    spans = tuple(
+        Span(10.0 * n, 10.0 * n + 10.0, clip(folder, grey)) for n, grey in enumerate((10, 20, 30))
+    )
+    return ItemSource(1, "", (), (), scenes=spans)
+
+
+def test_an_item_and_its_scenes_get_the_things_seen_in_them(tmp_path: Path) -> None:
+    (found,) = Objects(Told(TELLING)).run([scenes(tmp_path)])
+    said = [(x.kind, x.label, x.score, x.start_s, x.end_s) for x in found.labels]
+    assert said == [
+        ("object", "person", 0.9, None, None),
+        ("object", "car", 0.8, None, None),  # the surest of three, one of which is not sure enough
+        ("object", "person", 0.9, 0.0, 10.0),
+        ("object", "car", 0.8, 10.0, 20.0),
+    ]
+    counted = [(m.name, m.value, m.start_s) for m in found.measures]
+    assert counted == [
+        ("people", 2.0, None),
+        ("people_share", pytest.approx(1 / 3), None),
+        ("people", 2.0, 0.0),
+        ("people", 0.0, 10.0),
+        ("people", 0.0, 20.0),
+    ]
+
+
+def test_pictures_without_times_are_told_of_as_a_whole(tmp_path: Path) -> None:
+    item = ItemSource(1, "", (clip(tmp_path, 20), clip(tmp_path, 10)), ())
+    (found,) = Objects(Told(TELLING)).run([item])
+    assert [(x.label, x.start_s) for x in found.labels] == [("person", None), ("car", None)]
+    assert [(m.name, m.start_s) for m in found.measures] == [
+        ("people", None),
+        ("people_share", None),
+    ]
+
+
+def test_the_surest_labels_are_kept_and_no_more_frames_than_wanted(tmp_path: Path) -> None:
+    told = Told(TELLING)
+    item = ItemSource(1, "", tuple(clip(tmp_path, grey) for grey in (10, 20, 30)), ())
+    (found,) = Objects(told, most_frames=2, most_labels=1).run([item])
+    assert told.looks == 2
+    assert [x.label for x in found.labels] == ["person"]
+    with pytest.raises(BadSettings, match="must be >= 1, got 0"):
+        Objects(told, most_frames=0)
+
+
+def test_what_is_read_has_a_hash_and_what_is_not_there_has_none(tmp_path: Path) -> None:
+    step = Objects(Told(TELLING))
+    item = scenes(tmp_path)
+    assert step.source(ItemSource(1, "", (), ())) == ""
+    assert step.run([ItemSource(1, "", (), ())])[0].labels == ()
+    later = replace(item, scenes=(*item.scenes[:2], replace(item.scenes[2], end_s=31.0)))
+    assert step.source(item) != step.source(later) != ""
+    assert step.model == "told@1:objects-1"
+
+
+def test_unreadable_pictures_are_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8 nothing")
+    with pytest.raises(UnreadableMedia, match=r"broken\.jpg: not a readable picture"):
+        Objects(Told({})).run([ItemSource(1, "", (Clip("a", broken),), ())])
+    with pytest.raises(UnreadableMedia, match=r"broken\.jpg: not a readable picture"):
+        WithObjects(Plain(), Told({})).classify([broken])
+    item = ItemSource(1, "", (Clip("a", broken), clip(tmp_path, 10)), ())
+    (found,) = Objects(Told(TELLING)).run([item])
+    assert [x.label for x in found.labels] == ["person"]
+    assert "broken.jpg" in found.said
+
+
+def test_a_picture_is_looked_at_once_and_the_oldest_is_forgotten() -> None:
+    told = Told(TELLING)
+    looked = Remembering(told, most=2)
+    grey = {n: Image.new("L", (8, 8), n) for n in (10, 20, 30)}
+    assert looked.detect([grey[10], grey[20], grey[10].copy()]) == [
+        TELLING[10], TELLING[20], TELLING[10],
+    ]  # fmt: skip
+    assert told.looks == 2
+    assert looked.detect([grey[30], grey[10]]) == [(), TELLING[10]]
+    assert told.looks == 3
+    assert looked.detect([grey[20]]) == [TELLING[20]]  # had gone
+    assert told.looks == 4
+    assert looked.detect([grey[20].convert("RGB")]) == [TELLING[20]]  # another picture
+    assert told.looks == 5
+
+
+def test_the_step_and_the_words_open_a_picture_alike(
+    photos: dict[str, Image.Image], tmp_path: Path
+) -> None:
+    path = tmp_path / "large.jpg"
+    photos["astronaut"].resize((1800, 1800)).save(path)
+    told = Told({})
+    looked = Remembering(told)
+    Objects(looked).run([ItemSource(1, "", (Clip("a", path),), ())])
+    WithObjects(Plain(), looked).classify([path])
+    assert told.looks == 1
+
+
+def test_of_boxes_of_one_thing_the_surest_stands() -> None:
+    boxes = np.array(
+        [[0.0, 0.0, 0.4, 0.4], [0.02, 0.0, 0.42, 0.4], [0.0, 0.0, 0.4, 0.4], [0.5, 0.5, 0.9, 0.9]],
+        dtype=np.float32,
+    )
+    scores = np.array([0.6, 0.9, 0.7, 0.8], dtype=np.float32)
+    classes = np.array([0, 0, 1, 0])
+    # .38 / .42 = .90 of the first two is shared
+    assert suppressed(boxes, scores, classes, 0.6).tolist() == [1, 3, 2]
+    assert suppressed(boxes, scores, classes, 0.92).tolist() == [1, 3, 2, 0]
+    assert suppressed(boxes[:0], scores[:0], classes[:0], 0.6).tolist() == []
+
+
+def test_what_is_seen_stands_beside_the_classes_as_probable_as_it_is_sure() -> None:
+    seen = WithObjects(Plain(), Told(TELLING))
+    assert seen.labels == ("cat", "tree", "person", "car", "dog")
+    assert seen.glosses == ("an animal", "", "", "", "")
+    assert (seen.named, seen.kind, seen.name) == (2, "picture", "plain@1+told@1")
+    rows = seen.classify([Image.new("L", (8, 8), grey) for grey in (10, 30)])
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(rows, [[0.75, 0.25, 0.9, 0.55, 0], [0.75, 0.25, 0, 0, 0]])
+    far = Told(TELLING)
+    far.name = "detect-somebody/a-very-long-name-of-a-net@0123456789ab"
+    assert len(WithObjects(Plain(), far).name) == len("plain@1+") + 12
+
+
+def test_without_weights_pictures_are_placed_as_before() -> None:
+    plain = Plain()
+    assert with_objects(plain, Missing({})) is plain
+    assert isinstance(with_objects(plain, Told({})), WithObjects)
+
+
+def test_every_detector_of_the_settings_resolves() -> None:
+    for name in DETECTORS:
+        assert detector(name).name == f"{name}@{packages()[name].version}"
+        assert detector(name) is detector(name)
+    with pytest.raises(BadSettings, match="did you mean nanodet-"):
+        detector("nanodet")
+    with pytest.raises(BadSettings, match="known: none, nanodet-g, nanodet-m, hf:ID-OR-FOLDER"):
+        detector("hf:")
+    with pytest.raises(BadSettings, match="got 'yolo'"):
+        NanoDet("yolo")
+
+
+def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "missing", lambda name: "pip install 'segue[deep]'")
+    with pytest.raises(MissingExtra, match=r"objects = 'hf:a/b' needs .*pip install 'segue\[deep"):
+        detector("hf:a/b")
+
+
+def test_settings_switch_objects_on() -> None:
+    told = Understanding(sound="none", speech="none", objects="nanodet-m")
+    off = plan_of(Chosen(replace(told, objects="none")))
+    on = plan_of(Chosen(told))
+    assert "objects" not in [step.name for step in off.cheap]
+    assert [step.name for step in on.cheap].count("objects") == 1
+    assert "objects" not in [s.name for s in plan_of(Chosen(replace(told, pictures="none"))).cheap]
+    with pytest.raises(BadSettings, match="did you mean nanodet-m"):
+        plan_of(Chosen(replace(told, objects="nanodet-n")))
+    fetched("nanodet-m")
+    (step,) = (s for s in on.cheap if s.name == "attributes")
+    picture = encoders_of(told).picture
+    assert isinstance(picture, WithObjects)
+    assert picture.looked is detector("nanodet-m")
+    assert step.model_of.pictures.name == picture.name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_people_and_things_are_found_where_they_are(
+    name: str, photos: dict[str, Image.Image]
+) -> None:
+    fetched(name)
+    seen = dict(zip(photos, detector(name).detect(list(photos.values())), strict=True))
+    people = {n: [x for x in found if x.label == "person"] for n, found in seen.items()}
+    assert {n for n, found in people.items() if found} == {"astronaut", "camera"}
+    (man,) = people["camera"]
+    left, top, right, bottom = man.box  # he stands on the left, from below the upper edge down
+    assert left < 0.05
+    assert 0.05 < top < 0.3
+    assert 0.3 < right < 0.7
+    assert bottom > 0.9
+    (bike,) = (x for x in seen["motorcycle_left"] if x.label == "motorcycle")
+    assert bike.box[2] - bike.box[0] > 0.6
+    assert all(x.score >= 0.5 and x.label in COCO for found in seen.values() for x in found)
+
+
+def test_a_batch_and_its_shape_change_nothing(photos: dict[str, Image.Image]) -> None:
+    fetched("nanodet-m")
+    looked = NanoDet("nanodet-m")
+    wide = photos["camera"].crop((0, 100, 512, 400))
+    together = looked.detect([*photos.values(), wide])
+    alone = [looked.detect([picture])[0] for picture in (*photos.values(), wide)]
+    assert [[x.label for x in found] for found in together] == [
+        [x.label for x in found] for found in alone
+    ]
+    for one, other in zip(together, alone, strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_allclose(a.box, b.box, atol=1e-4)
+            assert a.score == pytest.approx(b.score, abs=1e-4)
+    assert looked.detect([]) == []
+    assert looked.detect([Image.new("RGB", (2000, 3))])  # nothing there, but it is looked at
+
+
+def test_packages_in_scopes_have_one_archive_file(tmp_path: Path) -> None:
+    package = packages()["nanodet-m"]
+    assert package.package.startswith("@")
+    assert "/" not in fetch._archive_name(package)
+
+
+def node(name: str, op: str, *inputs: str, **attributes: object) -> dict[str, object]:
+    return {"name": name, "op": op, "input": list(inputs), "attr": attributes}
+
+
+def graph_model(folder: Path, nodes: list[dict[str, object]], arrays: dict[str, Floats]) -> Path:
+    """A graph model of TensorFlow.js with one input ``x`` (1, 6, 6, 2) and one output ``y``."""
+    told = {"tensorShape": {"dim": [{"size": n} for n in ("1", "6", "6", "2")]}}
+    held = [
+        {"name": n, "shape": list(a.shape), "dtype": "float32" if a.dtype.kind == "f" else "int32",
+         **({"quantization": {"dtype": "float16"}} if a.dtype == np.float16 else {})}
+        for n, a in arrays.items()
+    ]  # fmt: skip
+    names = {n["name"] for n in nodes}
+    inputs = [node("x", "Placeholder"), *(node(n, "Const") for n in arrays if n not in names)]
+    out = {"tensorShape": {"dim": [{"size": n} for n in ("1", "2", "2", "3")]}}
+    path = folder / "model.json"
+    path.write_text(json.dumps({
+        "modelTopology": {"node": [*inputs, *nodes]},
+        "weightsManifest": [{"weights": held}],
+        "signature": {"inputs": {"x:0": told}, "outputs": {"y:0": out}},
+    }))  # fmt: skip
+    (folder / "model.bin").write_bytes(b"".join(a.tobytes() for a in arrays.values()))
+    return path
+
+
+def attributes(**more: object) -> dict[str, object]:
+    plain = {"padding": {"s": base64.b64encode(b"VALID").decode()},
+             "data_format": {"s": base64.b64encode(b"NHWC").decode()}}  # fmt: skip
+    return plain | more
+
+
+def strides(n: int) -> dict[str, object]:
+    return {"list": {"i": ["1", str(n), str(n), "1"]}}
+
+
+def test_a_graph_model_computes_what_its_nodes_say(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    kernel = rng.normal(size=(3, 3, 2, 3)).astype(np.float16)
+    bias = rng.normal(size=3).astype(np.float32)
+    nodes = [
+        node("conv", "Conv2D", "x", "kernel", **attributes(strides=strides(2))),
+        node("sum", "AddV2", "conv:0", "bias"),
+        node("leaky", "LeakyRelu", "sum", alpha={"f": 0.1}),
+        node("y", "Identity", "leaky"),
+    ]
+    path = graph_model(tmp_path, nodes, {"kernel": kernel, "bias": bias})
+    session = onnxruntime.InferenceSession(objects_graph.convert(path, tmp_path / "model.bin"))
+    x = rng.normal(size=(2, 6, 6, 2)).astype(np.float32)  # two pictures: the first axis is free
+    (found,) = session.run(["y"], {"x": x})
+    patches = np.stack(
+        [x[:, r : r + 3, c : c + 3] for r in (0, 2) for c in (0, 2)], axis=1
+    ).reshape(2, 2, 2, -1)
+    wanted = patches @ kernel.astype(np.float32).reshape(-1, 3) + bias
+    np.testing.assert_allclose(found, np.where(wanted > 0, wanted, 0.1 * wanted), atol=1e-4)
+
+
+def test_graph_models_of_another_kind_are_refused(tmp_path: Path) -> None:
+    kernel = np.zeros((3, 3, 2, 3), dtype=np.float32)
+
+    def refused(nodes: list[dict[str, object]], reason: str, data: bytes | None = None) -> None:
+        path = graph_model(tmp_path, nodes, {"kernel": kernel})
+        if data is not None:
+            (tmp_path / "model.bin").write_bytes(data)
+        with pytest.raises(BadPackage, match=reason):
+            objects_graph.convert(path, tmp_path / "model.bin")
+
+    conv = node("y", "Conv2D", "x", "kernel", **attributes(strides=strides(2)))
+    refused([node("y", "Softplus", "x")], "op Softplus of y is not known")
+    refused([node("y", "Relu")], "op Relu")
+    padded = attributes(strides=strides(2), padding={"s": "U0FNRQ=="})
+    refused([node("y", "Conv2D", "x", "kernel", **padded)], "y is padded")
+    refused([conv], "218 bytes of weights, described are 216", bytes(218))
+    refused([conv], "no graph model", bytes(10))
+
+
+@pytest.fixture(scope="module")
+def hub_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    from transformers.models.yolos.image_processing_pil_yolos import (  # noqa: PLC0415 - an extra
+        YolosImageProcessorPil as Processor,
+    )
+
+    torch.manual_seed(5)
+    folder = tmp_path_factory.mktemp("models") / "tiny-yolos"
+    names = ("N/A", "person", "bird")
+    config = transformers.YolosConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
+        image_size=[32, 48], patch_size=8, num_detection_tokens=5,
+        id2label=dict(enumerate(names)), label2id={n: i for i, n in enumerate(names)},
+    )  # fmt: skip
+    model = transformers.AutoModelForObjectDetection.from_config(config)
+    with torch.no_grad():  # surer than chance, so that something is told
+        for layer in model.class_labels_classifier.layers:
+            layer.weight.mul_(30.0)
+    model.save_pretrained(folder)
+    Processor(size={"height": 32, "width": 48}).save_pretrained(folder)
+    return folder
+
+
+def noise(seed: int) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 255, (60, 90, 3), dtype=np.uint8))
+
+
+def test_any_detector_of_transformers_finds_what_the_library_finds(hub_model: Path) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    looked = detector(f"hf:{hub_model}")
+    assert looked.name.startswith("detect-tiny-yolos@")
+    assert looked.labels == ("person", "bird")  # "N/A" names nothing
+    pictures = [noise(n) for n in range(6)]
+    found = looked.detect(pictures)
+    model = transformers.AutoModelForObjectDetection.from_pretrained(hub_model).eval()
+    processor = transformers.AutoImageProcessor.from_pretrained(hub_model)
+    some = 0
+    for picture, told in zip(pictures, found, strict=True):
+        with torch.no_grad():
+            outputs = model(**processor(images=picture, return_tensors="pt"))
+        shares = outputs.logits.softmax(-1)[0, :, :-1].max(-1)
+        wanted = {
+            (model.config.id2label[int(i)], round(float(s), 3))
+            for s, i in zip(shares.values, shares.indices, strict=True)
+            if s > 0.5 and int(i) != 0
+        }
+        assert {(x.label, round(x.score, 3)) for x in told} == wanted
+        assert [x.score for x in told] == sorted((x.score for x in told), reverse=True)
+        assert all(0 <= side <= 1 for x in told for side in x.box)
+        some += len(told)
+    assert some > 3
+    assert looked.detect([]) == []
+
+
+def test_a_hub_detector_takes_part_as_any_other(hub_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "noise.png"
+    noise(1).save(path)
+    told = Understanding(sound="none", speech="none", objects=f"hf:{hub_model}")
+    (step,) = (s for s in plan_of(Chosen(told)).cheap if s.name == "objects")
+    item = ItemSource(1, "", (Clip("a", path),), ())
+    (found,) = step.run([item])
+    assert {m.name for m in found.measures} == {"people", "people_share"}
+    seen = encoders_of(told).picture
+    assert isinstance(seen, WithObjects)
+    assert seen.labels[seen.named :] == ("person", "bird")
+
+
+def test_what_is_no_detector_is_refused(tmp_path: Path, hub_model: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    with pytest.raises(NotFound, match="no model folder"):
+        detector(f"hf:{tmp_path}/nowhere").detect([noise(0)])
+    folder = tmp_path / "vit"
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24
+    )
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    with pytest.raises(BadPackage, match="AutoModelForObjectDetection cannot load it"):
+        detector(f"hf:{folder}").detect([noise(0)])
