@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from PIL import Image
 
-from segue.config import Understanding
+from segue import understanding
+from segue.config import Understanding, read_settings
 from segue.core.errors import BadPackage, BadSettings, MissingExtra, NotFound, UnreadableMedia
 from segue.core.types import Floats
 from segue.datasets import fetch
 from segue.datasets.fetch import Unavailable, get, packages
+from segue.store.workspace import Workspace
 from segue.understand.encoders import registry
-from segue.understand.sight import objects_graph
+from segue.understand.run import UnderstandReport
 from segue.understand.sight.objects import (
     COCO,
     DETECTORS,
@@ -70,7 +69,10 @@ class Told:
 
 
 class Missing(Told):
+    asked = 0
+
     def ready(self) -> None:
+        self.asked += 1
         raise Unavailable("told: not to be had")
 
 
@@ -93,6 +95,7 @@ TELLING = {
     10: (Found("person", 0.9, WHOLE), Found("person", 0.52, WHOLE), Found("car", 0.55, WHOLE)),
     20: (Found("car", 0.8, WHOLE), Found("car", 0.7, WHOLE)),
     30: (),
+    40: (Found("person", 0.52, WHOLE), Found("dog", 0.52, WHOLE)),
 }
 
 
@@ -140,6 +143,12 @@ def test_the_surest_labels_are_kept_and_no_more_frames_than_wanted(tmp_path: Pat
     assert [x.label for x in found.labels] == ["person"]
     with pytest.raises(BadSettings, match="must be >= 1, got 0"):
         Objects(told, most_frames=0)
+
+
+def test_people_are_named_before_other_things_are(tmp_path: Path) -> None:
+    item = ItemSource(1, "", (clip(tmp_path, 40),), ())
+    (found,) = Objects(Told(TELLING)).run([item])
+    assert [(x.label, x.score) for x in found.labels] == [("person", 0.52)]
 
 
 def test_what_is_read_has_a_hash_and_what_is_not_there_has_none(tmp_path: Path) -> None:
@@ -209,7 +218,7 @@ def test_of_boxes_of_one_thing_the_surest_stands() -> None:
 def test_what_is_seen_stands_beside_the_classes_as_probable_as_it_is_sure() -> None:
     seen = WithObjects(Plain(), Told(TELLING))
     assert seen.labels == ("cat", "tree", "person", "car", "dog")
-    assert seen.glosses == ("an animal", "", "", "", "")
+    assert seen.glosses == ("an animal", "", "man, woman, boy, girl, face, people", "", "")
     assert (seen.named, seen.kind, seen.name) == (2, "picture", "plain@1+told@1")
     rows = seen.classify([Image.new("L", (8, 8), grey) for grey in (10, 30)])
     assert rows.dtype == np.float32
@@ -223,6 +232,10 @@ def test_without_weights_pictures_are_placed_as_before() -> None:
     plain = Plain()
     assert with_objects(plain, Missing({})) is plain
     assert isinstance(with_objects(plain, Told({})), WithObjects)
+    missing = Missing({})
+    looked = Remembering(missing)
+    assert with_objects(plain, looked) is with_objects(plain, looked) is plain
+    assert missing.asked == 1
 
 
 def test_every_detector_of_the_settings_resolves() -> None:
@@ -233,7 +246,7 @@ def test_every_detector_of_the_settings_resolves() -> None:
         detector("nanodet")
     with pytest.raises(BadSettings, match="known: none, nanodet-g, nanodet-m, hf:ID-OR-FOLDER"):
         detector("hf:")
-    with pytest.raises(BadSettings, match="got 'yolo'"):
+    with pytest.raises(BadSettings, match="must be one of nanodet-g, nanodet-m, got 'yolo'"):
         NanoDet("yolo")
 
 
@@ -265,7 +278,8 @@ def test_people_and_things_are_found_where_they_are(
     name: str, photos: dict[str, Image.Image]
 ) -> None:
     fetched(name)
-    seen = dict(zip(photos, detector(name).detect(list(photos.values())), strict=True))
+    looked = detector(name)
+    seen = dict(zip(photos, looked.detect(list(photos.values())), strict=True))
     people = {n: [x for x in found if x.label == "person"] for n, found in seen.items()}
     assert {n for n, found in people.items() if found} == {"astronaut", "camera"}
     (man,) = people["camera"]
@@ -274,9 +288,13 @@ def test_people_and_things_are_found_where_they_are(
     assert 0.05 < top < 0.3
     assert 0.3 < right < 0.7
     assert bottom > 0.9
+    (wide,) = looked.detect([photos["camera"].crop((0, 100, 512, 400))])
+    assert max(x.box[3] for x in wide if x.label == "person") > 0.9
     (bike,) = (x for x in seen["motorcycle_left"] if x.label == "motorcycle")
     assert bike.box[2] - bike.box[0] > 0.6
-    assert all(x.score >= 0.5 and x.label in COCO for found in seen.values() for x in found)
+    assert all(
+        x.score >= looked.least and x.label in COCO for found in seen.values() for x in found
+    )
 
 
 def test_a_batch_and_its_shape_change_nothing(photos: dict[str, Image.Image]) -> None:
@@ -302,81 +320,6 @@ def test_packages_in_scopes_have_one_archive_file(tmp_path: Path) -> None:
     assert "/" not in fetch._archive_name(package)
 
 
-def node(name: str, op: str, *inputs: str, **attributes: object) -> dict[str, object]:
-    return {"name": name, "op": op, "input": list(inputs), "attr": attributes}
-
-
-def graph_model(folder: Path, nodes: list[dict[str, object]], arrays: dict[str, Floats]) -> Path:
-    """A graph model of TensorFlow.js with one input ``x`` (1, 6, 6, 2) and one output ``y``."""
-    told = {"tensorShape": {"dim": [{"size": n} for n in ("1", "6", "6", "2")]}}
-    held = [
-        {"name": n, "shape": list(a.shape), "dtype": "float32" if a.dtype.kind == "f" else "int32",
-         **({"quantization": {"dtype": "float16"}} if a.dtype == np.float16 else {})}
-        for n, a in arrays.items()
-    ]  # fmt: skip
-    names = {n["name"] for n in nodes}
-    inputs = [node("x", "Placeholder"), *(node(n, "Const") for n in arrays if n not in names)]
-    out = {"tensorShape": {"dim": [{"size": n} for n in ("1", "2", "2", "3")]}}
-    path = folder / "model.json"
-    path.write_text(json.dumps({
-        "modelTopology": {"node": [*inputs, *nodes]},
-        "weightsManifest": [{"weights": held}],
-        "signature": {"inputs": {"x:0": told}, "outputs": {"y:0": out}},
-    }))  # fmt: skip
-    (folder / "model.bin").write_bytes(b"".join(a.tobytes() for a in arrays.values()))
-    return path
-
-
-def attributes(**more: object) -> dict[str, object]:
-    plain = {"padding": {"s": base64.b64encode(b"VALID").decode()},
-             "data_format": {"s": base64.b64encode(b"NHWC").decode()}}  # fmt: skip
-    return plain | more
-
-
-def strides(n: int) -> dict[str, object]:
-    return {"list": {"i": ["1", str(n), str(n), "1"]}}
-
-
-def test_a_graph_model_computes_what_its_nodes_say(tmp_path: Path) -> None:
-    rng = np.random.default_rng(3)
-    kernel = rng.normal(size=(3, 3, 2, 3)).astype(np.float16)
-    bias = rng.normal(size=3).astype(np.float32)
-    nodes = [
-        node("conv", "Conv2D", "x", "kernel", **attributes(strides=strides(2))),
-        node("sum", "AddV2", "conv:0", "bias"),
-        node("leaky", "LeakyRelu", "sum", alpha={"f": 0.1}),
-        node("y", "Identity", "leaky"),
-    ]
-    path = graph_model(tmp_path, nodes, {"kernel": kernel, "bias": bias})
-    session = onnxruntime.InferenceSession(objects_graph.convert(path, tmp_path / "model.bin"))
-    x = rng.normal(size=(2, 6, 6, 2)).astype(np.float32)  # two pictures: the first axis is free
-    (found,) = session.run(["y"], {"x": x})
-    patches = np.stack(
-        [x[:, r : r + 3, c : c + 3] for r in (0, 2) for c in (0, 2)], axis=1
-    ).reshape(2, 2, 2, -1)
-    wanted = patches @ kernel.astype(np.float32).reshape(-1, 3) + bias
-    np.testing.assert_allclose(found, np.where(wanted > 0, wanted, 0.1 * wanted), atol=1e-4)
-
-
-def test_graph_models_of_another_kind_are_refused(tmp_path: Path) -> None:
-    kernel = np.zeros((3, 3, 2, 3), dtype=np.float32)
-
-    def refused(nodes: list[dict[str, object]], reason: str, data: bytes | None = None) -> None:
-        path = graph_model(tmp_path, nodes, {"kernel": kernel})
-        if data is not None:
-            (tmp_path / "model.bin").write_bytes(data)
-        with pytest.raises(BadPackage, match=reason):
-            objects_graph.convert(path, tmp_path / "model.bin")
-
-    conv = node("y", "Conv2D", "x", "kernel", **attributes(strides=strides(2)))
-    refused([node("y", "Softplus", "x")], "op Softplus of y is not known")
-    refused([node("y", "Relu")], "op Relu")
-    padded = attributes(strides=strides(2), padding={"s": "U0FNRQ=="})
-    refused([node("y", "Conv2D", "x", "kernel", **padded)], "y is padded")
-    refused([conv], "218 bytes of weights, described are 216", bytes(218))
-    refused([conv], "no graph model", bytes(10))
-
-
 @pytest.fixture(scope="module")
 def hub_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch = pytest.importorskip("torch")
@@ -385,18 +328,21 @@ def hub_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         YolosImageProcessorPil as Processor,
     )
 
-    torch.manual_seed(5)
+    torch.manual_seed(9)
     folder = tmp_path_factory.mktemp("models") / "tiny-yolos"
     names = ("N/A", "person", "bird")
     config = transformers.YolosConfig(
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
-        image_size=[32, 48], patch_size=8, num_detection_tokens=5,
+        image_size=[32, 48], patch_size=8, num_detection_tokens=12,
         id2label=dict(enumerate(names)), label2id={n: i for i, n in enumerate(names)},
     )  # fmt: skip
     model = transformers.AutoModelForObjectDetection.from_config(config)
-    with torch.no_grad():  # surer than chance, so that something is told
-        for layer in model.class_labels_classifier.layers:
-            layer.weight.mul_(30.0)
+    with torch.no_grad():  # surer than chance, and not always of the same
+        model.vit.embeddings.detection_tokens.normal_(std=2.0)
+        for layer in (*model.class_labels_classifier.layers, *model.bbox_predictor.layers):
+            layer.weight.normal_(std=1.5)
+        model.class_labels_classifier.layers[-1].weight.div_(8)
+        model.bbox_predictor.layers[-1].weight.div_(20)
     model.save_pretrained(folder)
     Processor(size={"height": 32, "width": 48}).save_pretrained(folder)
     return folder
@@ -405,6 +351,12 @@ def hub_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def noise(seed: int) -> Image.Image:
     rng = np.random.default_rng(seed)
     return Image.fromarray(rng.integers(0, 255, (60, 90, 3), dtype=np.uint8))
+
+
+def _corners(box: list[float]) -> list[float]:
+    """Left, top, right, bottom within the picture, of centre, width and height."""
+    x, y, w, h = box
+    return [min(max(at, 0.0), 1.0) for at in (x - w / 2, y - h / 2, x + w / 2, y + h / 2)]
 
 
 def test_any_detector_of_transformers_finds_what_the_library_finds(hub_model: Path) -> None:
@@ -417,21 +369,26 @@ def test_any_detector_of_transformers_finds_what_the_library_finds(hub_model: Pa
     found = looked.detect(pictures)
     model = transformers.AutoModelForObjectDetection.from_pretrained(hub_model).eval()
     processor = transformers.AutoImageProcessor.from_pretrained(hub_model)
-    some = 0
+    every = []
     for picture, told in zip(pictures, found, strict=True):
         with torch.no_grad():
             outputs = model(**processor(images=picture, return_tensors="pt"))
         shares = outputs.logits.softmax(-1)[0, :, :-1].max(-1)
-        wanted = {
-            (model.config.id2label[int(i)], round(float(s), 3))
-            for s, i in zip(shares.values, shares.indices, strict=True)
-            if s > 0.5 and int(i) != 0
-        }
-        assert {(x.label, round(x.score, 3)) for x in told} == wanted
-        assert [x.score for x in told] == sorted((x.score for x in told), reverse=True)
-        assert all(0 <= side <= 1 for x in told for side in x.box)
-        some += len(told)
-    assert some > 3
+        wanted = [
+            (model.config.id2label[int(label)], float(score), _corners(box.tolist()))
+            for score, label, box in zip(
+                shares.values, shares.indices, outputs.pred_boxes[0], strict=True
+            )
+            if score > 0.5
+        ]
+        every += [label for label, _, _ in wanted]
+        wanted = sorted((x for x in wanted if x[0] != "N/A"), key=lambda x: -x[1])
+        assert [x.label for x in told] == [x[0] for x in wanted]
+        for one, (_, score, box) in zip(told, wanted, strict=True):
+            assert one.score == pytest.approx(score, abs=1e-4)
+            np.testing.assert_allclose(one.box, box, atol=1e-4)
+    assert set(every) == {"N/A", "person", "bird"}
+    assert max(len(told) for told in found) > 1
     assert looked.detect([]) == []
 
 
@@ -459,3 +416,24 @@ def test_what_is_no_detector_is_refused(tmp_path: Path, hub_model: Path) -> None
     transformers.AutoModel.from_config(config).save_pretrained(folder)
     with pytest.raises(BadPackage, match="AutoModelForObjectDetection cannot load it"):
         detector(f"hf:{folder}").detect([noise(0)])
+
+
+def test_the_example_of_settings_is_one(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "settings" / "objects.toml"
+    (tmp_path / "segue.toml").write_bytes(example.read_bytes())
+    assert read_settings(tmp_path).understand == Understanding(objects="nanodet-g")
+
+
+def test_who_has_pictures_and_no_detector_is_told_how_to_have_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = '[understand]\nskip = ["look"]\nobjects = "{}"\n'
+    workspace = Workspace.create(tmp_path)
+    for pictures, objects, told in ((3, "none", True), (0, "none", False), (3, "hf:a/b", False)):
+        (tmp_path / "segue.toml").write_text(settings.format(objects), encoding="utf-8")
+        report = UnderstandReport(pictures=pictures)
+        monkeypatch.setattr(understanding, "understand", lambda *a, r=report, **b: r)
+        monkeypatch.setattr(understanding, "plan_of", lambda *a: None)
+        monkeypatch.setattr(understanding, "encoders_of", lambda *a: None)
+        said = str(understanding.understand_workspace(workspace))
+        assert ('objects = "nanodet-g"' in said) == told

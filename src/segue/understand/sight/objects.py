@@ -30,6 +30,8 @@ from segue.understand.sight.frames import UNREADABLE, Frame, frames, frames_hash
 from segue.understand.sources import ItemSource
 
 PERSON = "person"
+# What people are called in words that look for them; things are called by their names.
+GLOSSES = {PERSON: "man, woman, boy, girl, face, people"}
 SIDE_PX = 416  # pictures are opened no larger than a detector needs
 REMEMBERED = 4096  # pictures: the step and the words look at the same ones
 
@@ -114,6 +116,7 @@ class Remembering:
         self.asked = asked
         self.least, self.sure = asked.least, asked.sure
         self._most = most
+        self._lacking: Unavailable | None = None
         self._known: OrderedDict[bytes, tuple[Found, ...]] = OrderedDict()
 
     @property
@@ -125,7 +128,14 @@ class Remembering:
         return self.asked.labels
 
     def ready(self) -> None:
-        self.asked.ready()
+        """Asks once: where weights cannot be had, trying takes its time."""
+        if self._lacking is not None:
+            raise self._lacking
+        try:
+            self.asked.ready()
+        except Unavailable as error:
+            self._lacking = error
+            raise
 
     def detect(self, pictures: Sequence[Image.Image]) -> list[tuple[Found, ...]]:
         """What is seen in each picture, surest first."""
@@ -271,7 +281,7 @@ class WithObjects:
 
     @cached_property
     def glosses(self) -> tuple[str, ...]:
-        return (*self.base.glosses, *("" for _ in self.looked.labels))
+        return (*self.base.glosses, *(GLOSSES.get(each, "") for each in self.looked.labels))
 
     def classify(self, clips: Sequence[Any]) -> Floats:
         """(n, n_labels) float32 in [0, 1]: probabilities, then what was detected."""

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from segue.core.errors import BadPackage
 
 CHANNELS_FIRST, CHANNELS_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
-OPSET = 18  # the first where Resize takes the sizes of some axes alone
+OPSET = 17
 TYPES = {"float32": "<f4", "int32": "<i4", "float16": "<f2"}
 
 Array = np.ndarray[Any, Any]
@@ -223,9 +223,16 @@ def _split(graph: _Graph, name: str, inputs: list[str], attributes: dict[str, An
 def _resize(graph: _Graph, name: str, inputs: list[str], attributes: dict[str, Any]) -> None:
     if attributes["align_corners"]["b"] or not attributes["half_pixel_centers"]["b"]:
         raise ValueError(f"{name} does not resize from centre to centre")
+    # All four sizes, as onnxruntime moves transpositions over a Resize of some axes wrongly.
+    shape = graph.add("Shape", inputs[:1], f"{name}/shape")
+    ends = [
+        graph.add("Gather", [shape, graph.keep(f"{name}/{at}", np.array([at]))], f"{name}/of-{at}")
+        for at in (0, 3)
+    ]
     size = graph.keep(f"{name}/size", graph.constants[inputs[1]])
+    whole = graph.add("Concat", [*ends, size], f"{name}/whole", axis=0)
     graph.among_channels_first(
-        inputs[0], name, "Resize", "", "", size, mode="linear", axes=[2, 3],
+        inputs[0], name, "Resize", "", "", whole, mode="linear",
         coordinate_transformation_mode="half_pixel",
     )  # fmt: skip
 
