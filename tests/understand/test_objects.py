@@ -1,4 +1,4 @@
-"""Things and people in pictures. Nets of Hugging Face are tiny and random, made here."""
+"""Things and people in pictures: as labels, and as words that find them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from segue import understanding
 from segue.config import Understanding, read_settings
-from segue.core.errors import BadPackage, BadSettings, MissingExtra, NotFound, UnreadableMedia
-from segue.core.types import Floats
+from segue.core.errors import BadSettings, MissingExtra, UnreadableMedia
+from segue.core.types import Floats, Item
 from segue.datasets import fetch
 from segue.datasets.fetch import Unavailable, get, packages
+from segue.store import schema
+from segue.store.catalogue import load_catalogue, put_items
+from segue.store.insights import load_insights
+from segue.store.vectors import load_vectors
 from segue.store.workspace import Workspace
+from segue.understand.align import unit
+from segue.understand.annotate import Classifier
 from segue.understand.encoders import registry
-from segue.understand.run import UnderstandReport
+from segue.understand.run import Encoders, StepPlan, UnderstandReport, understand
+from segue.understand.search import tokens
 from segue.understand.sight.objects import (
     COCO,
     DETECTORS,
@@ -219,13 +227,58 @@ def test_what_is_seen_stands_beside_the_classes_as_probable_as_it_is_sure() -> N
     seen = WithObjects(Plain(), Told(TELLING))
     assert seen.labels == ("cat", "tree", "person", "car", "dog")
     assert seen.glosses == ("an animal", "", "man, woman, boy, girl, face, people", "", "")
-    assert (seen.named, seen.kind, seen.name) == (2, "picture", "plain@1+told@1")
+    assert (seen.kind, seen.name) == ("picture", "plain@1+told@1")
     rows = seen.classify([Image.new("L", (8, 8), grey) for grey in (10, 30)])
     assert rows.dtype == np.float32
     np.testing.assert_allclose(rows, [[0.75, 0.25, 0.9, 0.55, 0], [0.75, 0.25, 0, 0, 0]])
     far = Told(TELLING)
     far.name = "detect-somebody/a-very-long-name-of-a-net@0123456789ab"
     assert len(WithObjects(Plain(), far).name) == len("plain@1+") + 12
+
+
+class BagOfWords:
+    """Adds up a fixed random direction a word."""
+
+    name, dim = "words@1", 256
+
+    def encode(self, clips: Sequence[str]) -> Floats:
+        return unit(np.stack([sum(map(self._word, tokens(clip))) for clip in clips]))
+
+    def _word(self, word: str) -> Floats:
+        return np.random.default_rng(list(word.encode())).normal(size=256).astype(np.float32)
+
+
+def test_words_find_an_item_by_what_is_seen_in_its_picture(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "w")
+    names = {"first": 20, "second": 30, "third": 40}
+    put_items(workspace.engine, [Item(id=n, kind="image", title=n) for n in names])
+    for num, grey in enumerate(names.values(), 1):
+        posted = clip(workspace.derived, grey)
+        with workspace.engine.begin() as connection:
+            connection.execute(
+                sa.insert(schema.assets).values(
+                    item_num=num, kind="poster", position=0, path=posted.path.name,
+                    content_hash=posted.content_hash,
+                )
+            )  # fmt: skip
+
+    def run(picture: Classifier, *steps: Objects) -> list[str]:
+        """Items by how well "car" fits them; the labels that they have."""
+        used = Encoders(text=BagOfWords(), picture=picture, sound=None)
+        understand(workspace, encoders=used, steps=StepPlan(cheap=steps))
+        stored = load_vectors(workspace.engine, load_catalogue(workspace.engine).nums)
+        cosines = stored.values @ BagOfWords().encode(["car"])[0]
+        return [list(names)[row] for row in np.argsort(-cosines) if cosines[row] > 0.15]
+
+    assert run(Plain()) == []
+    looked = Remembering(Told(TELLING))
+    assert run(WithObjects(Plain(), looked), Objects(looked)) == ["first"]
+    labels = load_insights(workspace.engine, "first").labels
+    assert {(x.kind, x.label, x.model) for x in labels} == {
+        ("picture-label", "cat", "plain@1"),
+        ("picture-label", "tree", "plain@1"),
+        ("object", "car", "told@1:objects-1"),
+    }
 
 
 def test_without_weights_pictures_are_placed_as_before() -> None:
@@ -318,104 +371,6 @@ def test_packages_in_scopes_have_one_archive_file(tmp_path: Path) -> None:
     package = packages()["nanodet-m"]
     assert package.package.startswith("@")
     assert "/" not in fetch._archive_name(package)
-
-
-@pytest.fixture(scope="module")
-def hub_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    from transformers.models.yolos.image_processing_pil_yolos import (  # noqa: PLC0415 - an extra
-        YolosImageProcessorPil as Processor,
-    )
-
-    torch.manual_seed(9)
-    folder = tmp_path_factory.mktemp("models") / "tiny-yolos"
-    names = ("N/A", "person", "bird")
-    config = transformers.YolosConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
-        image_size=[32, 48], patch_size=8, num_detection_tokens=12,
-        id2label=dict(enumerate(names)), label2id={n: i for i, n in enumerate(names)},
-    )  # fmt: skip
-    model = transformers.AutoModelForObjectDetection.from_config(config)
-    with torch.no_grad():  # surer than chance, and not always of the same
-        model.vit.embeddings.detection_tokens.normal_(std=2.0)
-        for layer in (*model.class_labels_classifier.layers, *model.bbox_predictor.layers):
-            layer.weight.normal_(std=1.5)
-        model.class_labels_classifier.layers[-1].weight.div_(8)
-        model.bbox_predictor.layers[-1].weight.div_(20)
-    model.save_pretrained(folder)
-    Processor(size={"height": 32, "width": 48}).save_pretrained(folder)
-    return folder
-
-
-def noise(seed: int) -> Image.Image:
-    rng = np.random.default_rng(seed)
-    return Image.fromarray(rng.integers(0, 255, (60, 90, 3), dtype=np.uint8))
-
-
-def _corners(box: list[float]) -> list[float]:
-    """Left, top, right, bottom within the picture, of centre, width and height."""
-    x, y, w, h = box
-    return [min(max(at, 0.0), 1.0) for at in (x - w / 2, y - h / 2, x + w / 2, y + h / 2)]
-
-
-def test_any_detector_of_transformers_finds_what_the_library_finds(hub_model: Path) -> None:
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    looked = detector(f"hf:{hub_model}")
-    assert looked.name.startswith("detect-tiny-yolos@")
-    assert looked.labels == ("person", "bird")  # "N/A" names nothing
-    pictures = [noise(n) for n in range(6)]
-    found = looked.detect(pictures)
-    model = transformers.AutoModelForObjectDetection.from_pretrained(hub_model).eval()
-    processor = transformers.AutoImageProcessor.from_pretrained(hub_model)
-    every = []
-    for picture, told in zip(pictures, found, strict=True):
-        with torch.no_grad():
-            outputs = model(**processor(images=picture, return_tensors="pt"))
-        shares = outputs.logits.softmax(-1)[0, :, :-1].max(-1)
-        wanted = [
-            (model.config.id2label[int(label)], float(score), _corners(box.tolist()))
-            for score, label, box in zip(
-                shares.values, shares.indices, outputs.pred_boxes[0], strict=True
-            )
-            if score > 0.5
-        ]
-        every += [label for label, _, _ in wanted]
-        wanted = sorted((x for x in wanted if x[0] != "N/A"), key=lambda x: -x[1])
-        assert [x.label for x in told] == [x[0] for x in wanted]
-        for one, (_, score, box) in zip(told, wanted, strict=True):
-            assert one.score == pytest.approx(score, abs=1e-4)
-            np.testing.assert_allclose(one.box, box, atol=1e-4)
-    assert set(every) == {"N/A", "person", "bird"}
-    assert max(len(told) for told in found) > 1
-    assert looked.detect([]) == []
-
-
-def test_a_hub_detector_takes_part_as_any_other(hub_model: Path, tmp_path: Path) -> None:
-    path = tmp_path / "noise.png"
-    noise(1).save(path)
-    told = Understanding(sound="none", speech="none", objects=f"hf:{hub_model}")
-    (step,) = (s for s in plan_of(Chosen(told)).cheap if s.name == "objects")
-    item = ItemSource(1, "", (Clip("a", path),), ())
-    (found,) = step.run([item])
-    assert {m.name for m in found.measures} == {"people", "people_share"}
-    seen = encoders_of(told).picture
-    assert isinstance(seen, WithObjects)
-    assert seen.labels[seen.named :] == ("person", "bird")
-
-
-def test_what_is_no_detector_is_refused(tmp_path: Path, hub_model: Path) -> None:
-    transformers = pytest.importorskip("transformers")
-    with pytest.raises(NotFound, match="no model folder"):
-        detector(f"hf:{tmp_path}/nowhere").detect([noise(0)])
-    folder = tmp_path / "vit"
-    config = transformers.ViTConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24
-    )
-    transformers.AutoModel.from_config(config).save_pretrained(folder)
-    with pytest.raises(BadPackage, match="AutoModelForObjectDetection cannot load it"):
-        detector(f"hf:{folder}").detect([noise(0)])
 
 
 def test_the_example_of_settings_is_one(tmp_path: Path) -> None:

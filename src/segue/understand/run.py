@@ -332,9 +332,10 @@ class _Run:
         self, connection: sa.Connection, num: int, classifier: Classifier, mean: Floats
     ) -> None:
         rule = self.encoders.labelling
-        own = mean[: getattr(classifier, "named", len(mean))]  # a step names the others
-        best = best_labels(classifier.labels, own, rule.most, rule.least(classifier.kind))
-        put_labels(connection, num, classifier, best)
+        own = getattr(classifier, "base", classifier)  # a step names what a detector sees
+        known = mean[: len(own.labels)]
+        best = best_labels(own.labels, known, rule.most, rule.least(classifier.kind))
+        put_labels(connection, num, own, best)
 
     def fuse_all(self, items: Sequence[ItemSource]) -> None:
         name = self.names["content"]

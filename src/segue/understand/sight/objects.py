@@ -254,7 +254,8 @@ def _people(seen: Sequence[Frame], found: Sequence[Sequence[Found]]) -> list[Mea
 class WithObjects:
     """A classifier of pictures to whose classes those of a detector come, as probable as seen.
 
-    So what is detected has a part in where words find a picture or a scene (ConSE, Norouzi et al.
+    ``base`` stays the classifier that labels items; its classes come first. So what is detected has
+    a part in where words find a picture or a scene (ConSE, Norouzi et al.
     2014), and in its attributes. A thing of score s counts as a class of probability s does after
     tempering: that halves of hand-labelled pictures do not get worse by it is measured in
     ``benchmarks/understand/bench_objects.py``.
@@ -269,11 +270,6 @@ class WithObjects:
         name = looked.name  # where it is too long for the store beside the others, a digest
         short = name if len(name) <= 30 else hashlib.sha256(name.encode()).hexdigest()[:12]
         self.name = f"{base.name}+{short}"
-
-    @property
-    def named(self) -> int:
-        """How many of the labels are the classifier's own: a step names the others."""
-        return len(self.base.labels)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
