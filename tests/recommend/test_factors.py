@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
 
 from contracts.strategy_contract import N_ITEMS, StrategyContract, checkerboard, one
 from segue.core.errors import BadSettings
 from segue.core.protocols import Strategy
 from segue.core.types import Histories, Profile
 from segue.recommend.als import Als
+from segue.recommend.alternate import alternate
 from segue.recommend.bpr import Bpr
 
 
@@ -76,7 +79,27 @@ def test_als_folds_in_the_weighted_least_squares_solution() -> None:
     assert (strategy.people(one([])) == 0).all()
 
 
-def test_als_people_of_the_fit_stand_where_implicit_put_them() -> None:
+@pytest.mark.parametrize(("factors", "alpha"), [(4, 1.0), (13, 2.0)])
+def test_als_factors_are_those_of_implicit(factors: int, alpha: float) -> None:
+    """The same start, the same steps: they differ by rounding alone."""
+    from implicit.cpu.als import AlternatingLeastSquares  # noqa: PLC0415 - for this test alone
+
+    rng = np.random.default_rng(3)
+    cells = np.where(rng.random((40, 30)) < 0.2, np.float32(1 + alpha), np.float32(0))
+    cells[7] = 0  # a person and an item without anything
+    cells[:, 11] = 0
+    taken = sp.csr_matrix(cells)
+    settings = {"regularization": 2.0, "alpha": 1.0, "iterations": 3, "random_state": 5}
+    with threadpool_limits(1, "blas"):  # implicit warns of more
+        model = AlternatingLeastSquares(factors=factors, num_threads=1, **settings)
+        model.fit(taken, show_progress=False)
+    ours = alternate(taken, factors=factors, alpha=alpha, ridge=2.0, rounds=3, seed=5)
+    np.testing.assert_allclose(ours, model.item_factors, rtol=1e-3, atol=1e-4)
+    assert (ours[11] == 0).all()
+    assert np.abs(ours).max() > 0.1
+
+
+def test_als_items_are_the_answer_to_the_people() -> None:
     """The items are the least-squares answer to the people that the fold-in gives."""
     training = checkerboard()
     strategy = Als(factors=4, iterations=60, half_life=None)

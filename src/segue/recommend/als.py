@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
-from threadpoolctl import threadpool_limits
 
 from segue.core.checks import above, at_least
 from segue.core.protocols import Arrays, Trial
 from segue.core.types import Doubles, Floats, Histories, Profile, Rows, Training
+from segue.recommend.alternate import alternate
 from segue.recommend.factors import MAX_ITEMS, NO_FACTORS, ItemFactors
 from segue.recommend.matrix import consumption, known_items, recency
 
@@ -25,8 +24,8 @@ class Als:
     """Weighted ALS (Hu, Koren & Volinsky, ICDM 2008), eqs. 3-5.
 
     Consuming means preference 1 with confidence ``1 + alpha * weight``; all else preference 0 with
-    confidence 1. A rejected entry is preference -1 with confidence ``1 + alpha * |weight|``. The
-    factors of items are `implicit`'s; a person is the exact solution for the history given,
+    confidence 1. A rejected entry is preference -1 with confidence ``1 + alpha * |weight|``. A
+    person is the exact solution for the history given,
     u = A^-1 sum_e c_e p_e y_e with A = Y'Y + sum_e (c_e - 1) y_e y_e' + lambda I, lambda being
     ``regularization`` times the mean number of people of an item: the best lambda grew so from
     MovieLens-100K to -1M.
@@ -61,20 +60,16 @@ class Als:
 
     def fit(self, training: Training) -> None:
         items = known_items(training.interactions, MAX_ITEMS)
-        confidence = consumption(training.interactions, items)
-        ridge = max(self.regularization * confidence.nnz / max(len(items), 1), LEAST_RIDGE)
-        confidence.data[:] = 1 + self.alpha
-        with threadpool_limits(1, "blas"):  # implicit's own threads and those of BLAS would collide
-            model = AlternatingLeastSquares(
-                factors=min(self.factors, max(len(items), 1)),
-                regularization=ridge,
-                alpha=1.0,  # the confidences are made above
-                iterations=self.iterations,
-                num_threads=1,  # sums in one order: the same factors every time
-                random_state=self.seed,
-            )
-            model.fit(confidence, show_progress=False)
-        values = np.ascontiguousarray(model.item_factors, dtype=np.float32)
+        taken = consumption(training.interactions, items)
+        ridge = max(self.regularization * taken.nnz / max(len(items), 1), LEAST_RIDGE)
+        values = alternate(
+            taken,
+            factors=min(self.factors, max(len(items), 1)),
+            alpha=self.alpha,
+            ridge=ridge,
+            rounds=self.iterations,
+            seed=self.seed,
+        )
         self._take(ItemFactors(items, values), ridge)
 
     def _take(self, vectors: ItemFactors, ridge: float) -> None:
