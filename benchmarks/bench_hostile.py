@@ -34,9 +34,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import hostile_files
 import media_makers
 from segue.core.errors import UnreadableMedia
-from segue.ingest.media import Found
+from segue.ingest.media import Found, Outcome
 from segue.ingest.run import Progress, ingest
-from segue.ingest.sandbox import Outcome, Sandbox
+from segue.ingest.sandbox import Sandbox
 from segue.ingest.scan import scan
 from segue.store.workspace import Workspace
 

@@ -164,7 +164,8 @@ class Hand:
         ours, theirs = socket.socketpair()
         with theirs:
             self._child = subprocess.Popen(
-                [sys.executable, "-c", CHILD, str(theirs.fileno()), json.dumps(sys.path)],
+                # -P: or a json.py in the folder where segue was started would be run
+                [sys.executable, "-P", "-c", CHILD, str(theirs.fileno()), json.dumps(sys.path)],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # a task that prints must not spoil what the command prints
                 pass_fds=(theirs.fileno(),),

@@ -53,7 +53,11 @@ def _by_sort(blob: Blob, suffix: str, limits: MediaLimits) -> Examined:
 def examine_picture(blob: Blob, limits: MediaLimits) -> Examined:
     """A still picture: itself as poster and only keyframe."""
     still = open_picture(io.BufferedReader(blob), limits)
-    size = {"type": "picture", "width_px": still.width_px, "height_px": still.height_px}
+    size: dict[str, str | int | float | None] = {
+        "type": "picture",
+        "width_px": still.width_px,
+        "height_px": still.height_px,
+    }
     data = to_jpeg(still.image, limits)
     return Examined(
         media="image",

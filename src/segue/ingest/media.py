@@ -1,4 +1,4 @@
-"""What crosses the pipe between segue and the sandboxed child: plain values only."""
+"""What crosses the socket between segue and the confined child: plain values only."""
 
 from __future__ import annotations
 
@@ -69,13 +69,22 @@ class Examined:
     year: int | None = None
     language: str | None = None
     duration_s: float | None = None
-    streams: tuple[dict[str, Any], ...] = ()
+    streams: tuple[dict[str, str | int | float | None], ...] = ()
     assets: tuple[Asset, ...] = ()
     note: str = ""
     raw_tags: dict[str, str] = field(default_factory=dict)
     shots: tuple[Shot, ...] = ()
     scenes: tuple[Scene, ...] = ()
     loudness: dict[str, float] = field(default_factory=dict)  # integrated_lufs, range_lu
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the child answers: values or a reason, and what it tried to open."""
+
+    examined: Examined | None
+    reason: str = ""
+    trail: tuple[tuple[str, str], ...] = ()
 
 
 class Blob(io.RawIOBase):
