@@ -25,7 +25,9 @@ from segue.store.workspace import Workspace
 from segue.understand.align import unit
 from segue.understand.annotate import Classifier
 from segue.understand.encoders import registry
+from segue.understand.fuse import FuseWeights
 from segue.understand.run import Encoders, StepPlan, UnderstandReport, understand
+from segue.understand.scene_vectors import SceneEncoder
 from segue.understand.search import tokens
 from segue.understand.sight.objects import (
     COCO,
@@ -279,6 +281,21 @@ def test_words_find_an_item_by_what_is_seen_in_its_picture(tmp_path: Path) -> No
         ("picture-label", "tree", "plain@1"),
         ("object", "car", "told@1:objects-1"),
     }
+
+
+def test_vectors_made_with_a_detector_have_a_name_of_their_own_however_long() -> None:
+    far, text = Told({}), BagOfWords()
+    text.name = "hf-" + "x" * 64  # type: ignore[misc]
+    far.name = "detect-" + "y" * 60
+    plain = Plain()
+    plain.name = "plain@" + "z" * 30  # type: ignore[misc]
+    names = set()
+    for picture in (plain, WithObjects(plain, far), WithObjects(plain, Told({}))):
+        scenes = SceneEncoder(text, None, FuseWeights(), picture)  # type: ignore[arg-type]
+        made = {Encoders(text=text, picture=picture, sound=None).names()["picture"], scenes.name}
+        assert max(map(len, made)) <= 100
+        names |= made
+    assert len(names) == 6
 
 
 def test_without_weights_pictures_are_placed_as_before() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +13,8 @@ from segue.core.protocols import Encoder
 from segue.core.types import Floats
 from segue.store import schema
 from segue.understand.align import LabelSpace
+
+NAME_CHARS = 100  # of an encoder, in the store
 
 
 class Classifier(Protocol):
@@ -48,6 +51,14 @@ def placing_of(classifier: Classifier) -> Placing:
     """A classifier may say how it is best placed."""
     said: Placing = getattr(classifier, "placing", Placing())
     return said
+
+
+def fitted(name: str) -> str:
+    """A name as the store can keep it: a long one ends in a digest, so that no two become one."""
+    if len(name) <= NAME_CHARS:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name[: NAME_CHARS - len(digest) - 1]}#{digest}"
 
 
 def space_of(classifier: Classifier, texts: Encoder) -> LabelSpace:

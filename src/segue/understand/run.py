@@ -28,7 +28,14 @@ from segue.store.vectors import (
 )
 from segue.store.workspace import Workspace
 from segue.understand.align import best_labels, unit
-from segue.understand.annotate import Classifier, Labelling, placing_of, put_labels, space_of
+from segue.understand.annotate import (
+    Classifier,
+    Labelling,
+    fitted,
+    placing_of,
+    put_labels,
+    space_of,
+)
 from segue.understand.audio import YamNet
 from segue.understand.cache import CachedTexts, EncodingCache, text_hash
 from segue.understand.findings import Step
@@ -69,7 +76,7 @@ class Encoders:
 def _placed(classifier: Classifier | None, text: str) -> str:
     if classifier is None:
         return ""
-    return f"{classifier.name}{placing_of(classifier).mark}>{text}"
+    return fitted(f"{classifier.name}{placing_of(classifier).mark}>{text}")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from segue.core.errors import UnreadableMedia
 from segue.core.types import Floats
 from segue.store.scenes import SceneVector, put_scene_vectors, stored_scene_sources
 from segue.understand.align import LabelSpace
-from segue.understand.annotate import Classifier, placing_of, space_of
+from segue.understand.annotate import Classifier, fitted, placing_of, space_of
 from segue.understand.audio import RATE_HZ
 from segue.understand.cache import CachedTexts, EncodingCache, text_hash
 from segue.understand.fuse import FuseWeights, fuse
@@ -49,7 +49,7 @@ class SceneEncoder:
     def name(self) -> str:
         made_by = [c for c in (self.picture, self.sound) if c is not None]
         parts = [f"{c.name}{placing_of(c).mark}" for c in made_by]
-        return f"{self.weights.name}>{self.texts.name}+{'+'.join(parts)}"[:100]
+        return fitted(f"{self.weights.name}>{self.texts.name}+{'+'.join(parts)}")
 
     def vectors(self, item: ItemSource) -> list[Floats | None]:
         """One unit vector a scene; None where nothing is seen, said or heard in it."""
