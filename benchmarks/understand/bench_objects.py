@@ -4,8 +4,8 @@ for words that look for pictures.
 .venv/bin/python benchmarks/understand/bench_objects.py
 
 ``objects.tsv`` says of the pictures of ``pictures.tsv`` whether people are in them ("small": they
-are, but not what the picture is about; "-": not to be decided, such as an arm or a silhouette), and
-which of COCO's other classes. Drawn things count.
+are, but not what the picture is about; "-": not to be decided, such as an arm or a silhouette), how
+many where they can be counted, and which of COCO's other classes. Drawn things count.
 """
 
 from __future__ import annotations
@@ -89,6 +89,17 @@ def chosen(said: Floats, known: Bools, true: Bools) -> None:
             f"    chosen on half {about}: {best:g}; on the other half precision "
             f"{of(right, told)}, recall {of(right, there)}"
         )
+
+
+def counts(
+    looked: Detector, pictures: Sequence[Image.Image], rows: Sequence[dict[str, str]]
+) -> None:
+    """How many people, in pictures with some that could be counted."""
+    told = [sum(x.label == PERSON for x in found) for found in looked.detect(pictures)]
+    pairs = [(t, int(r["count"])) for t, r in zip(told, rows, strict=True) if int(r["count"] or 0)]
+    exact = sum(t == n for t, n in pairs)
+    off = sum(abs(t - n) for t, n in pairs) / len(pairs)
+    print(f"    how many people: exact {of(exact, len(pairs))}, off by {off:.2f} in the mean")
 
 
 def things(scores: Floats, sure: float, rows: Sequence[dict[str, str]]) -> None:
@@ -200,6 +211,7 @@ def main() -> None:
         each.asked.least = each.least  # type: ignore[attr-defined]
         people(each.name, scores[:, COCO.index(PERSON)], each.least, rows)
         chosen(scores[:, COCO.index(PERSON)], known, true)
+        counts(each, pictures, rows)
         things(scores, each.sure, rows)
     captions(table, pictures, plain, looked)
     attributes(table, pictures, plain, looked)
