@@ -33,9 +33,11 @@ def main() -> int:
         lines = (f"{one.name}\t{one.reason}\n" for one in herd.refused)
         options.list.write_text("".join(lines))
     notes = sum(bool(one.note) for one in herd.seen)
-    hangs = [one for one in herd.seen if one.seconds > HANG_S]
+    hangs = [one for one in herd.seen if one.seconds > HANG_S and not one.fresh]
     print(f"mutants {len(herd.seen):,}: {len(herd.refused):,} rejected, {notes:,} read in part")
     print(f"children that it cost: {len(herd.fatal)}; files over {HANG_S:g} s: {len(hangs)}")
+    starts = max(one.seconds for one in herd.seen if one.fresh)
+    print(f"slowest start of a child, with its first file: {starts:.2f} s")
     print(f"slowest: {herd.slowest.seconds:.2f} s, {herd.slowest.name}")
     for one in [*herd.fatal, *hangs][:40]:
         print(f"   {one.name} {one.seconds:.2f} s: {one.reason or one.note}")

@@ -129,6 +129,19 @@ def test_data_get_of_an_unknown_name_says_what_is_known():
     assert "movielens-100k" in done.stderr
 
 
+def test_each_step_has_its_own_pace(capsys, monkeypatch):
+    """What an earlier step took is not counted against a later one."""
+    clock = iter([0.0, 100.0, 100.0, 104.0])  # the start; then each time that something is told
+    monkeypatch.setattr(shared, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with shared.progress_bar("items") as tell:
+        tell("slow", 50, 50)
+        tell("quick", 1, 100)
+        tell("quick", 100, 100)
+    shown = capsys.readouterr().err
+    assert "0.5 items/s" in shown
+    assert "25 items/s" in shown
+
+
 def test_ingest_of_an_empty_folder(folder, tmp_path):
     (tmp_path / "media").mkdir()
     done = run("ingest", tmp_path / "media", "-w", folder, "--json")

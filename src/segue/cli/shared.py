@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str, int, int], None]
 SHOW_AFTER_S = 1.0
+PACE = 10  # slower than so many a second, a decimal tells something
 
 workspace_option = click.option(
     "--workspace", "-w", default=".", envvar="SEGUE_WORKSPACE", show_default=True,
@@ -81,19 +82,23 @@ class _Bar:
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
-        self._started = time.monotonic()
+        self._started = self._last = time.monotonic()
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._began: dict[str, float] = {}  # each label has its own pace
 
     def __call__(self, label: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        began = self._began.setdefault(label, self._last)
+        self._last = now
         if self._bar is None:
-            if time.monotonic() - self._started < SHOW_AFTER_S:
+            if now - self._started < SHOW_AFTER_S:
                 return
             self._bar = self._start()
         if label not in self._tasks:
             self._tasks[label] = self._bar.add_task(label, total=total, rate="")
-        elapsed = time.monotonic() - self._started
-        rate = f"{done / elapsed:,.0f} {self._unit}/s"
+        pace = done / max(now - began, 1e-3)
+        rate = f"{pace:,.0f} {self._unit}/s" if pace >= PACE else f"{pace:.1f} {self._unit}/s"
         self._bar.update(self._tasks[label], completed=done, total=total, rate=rate)
 
     def _start(self) -> Progress:
