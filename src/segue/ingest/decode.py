@@ -21,6 +21,7 @@ from segue.ingest.film import Film
 from segue.ingest.keyframes import pictures
 from segue.ingest.limits import MediaLimits
 from segue.ingest.loudness import LoudnessMeter
+from segue.ingest.lyrics import lyric_assets, lyrics_in
 from segue.ingest.media import Asset, Blob, Budget, Examined, Scene, Shot
 from segue.ingest.pictures import cover
 from segue.ingest.probe import (
@@ -257,6 +258,9 @@ def _result(
     seen_s = max(seen.last_s, sound.seconds if sound else 0.0)
     if sound is not None and sound.seconds:
         assets.append(Asset("audio16k", "wav", sound.wav()))
+    assets += lyric_assets(
+        lyrics_in([container.metadata, *(s.metadata for s in container.streams)]), limits
+    )
     streams = tuple(describe_stream(s) for s in container.streams if not is_cover(s))
     genre = parts(first(tags, "genre"))
     keywords = parts(first(tags, "keywords").replace(",", ";"))

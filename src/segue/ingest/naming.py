@@ -21,7 +21,7 @@ NOT_WORKS = (
     "entry_points",
 )  # fmt: skip
 NO_TITLES = ("untitled", "unknown", "title", "track", "microsoft word")
-SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
+SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa", ".lrc")
 TWO_PARTS = re.compile(r"^(?P<stem>.+)\.[A-Za-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")
 FILE_NAME = re.compile(r"^\S+\.[A-Za-z][A-Za-z0-9]{2,3}$")
 KINDS = {"video": "video", "image": "image", "book": "book"}

@@ -7,6 +7,7 @@ import pysubs2
 from segue.core.errors import UnreadableMedia
 from segue.ingest.documents import decode_text
 from segue.ingest.limits import MediaLimits
+from segue.ingest.lyrics import is_timed, timed_cues
 from segue.ingest.media import Asset, Blob, Examined
 from segue.ingest.probe import clean
 
@@ -18,7 +19,8 @@ def examine_subtitle(blob: Blob, limits: MediaLimits) -> Examined:
     count = max(written.count("-->"), written.count("Dialogue:"))
     if count > limits.max_cues:
         raise UnreadableMedia("subtitle", f"{count:,} cues, limit {limits.max_cues:,}")
-    cues = pysubs2.SSAFile.from_string(written)
+    lyrics = not count and is_timed(written)
+    cues = timed_cues(written, limits.max_cues) if lyrics else pysubs2.SSAFile.from_string(written)
     spoken = [cue for cue in cues if not cue.is_comment and cue.plaintext.strip()]
     if not spoken:
         raise UnreadableMedia("subtitle", "holds no cue")
