@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from segue.core.errors import BadSettings
 
@@ -57,6 +58,24 @@ class LargeModel:
 
 
 @dataclass(frozen=True)
+class Connection:
+    """``[connect.NAME]``: a media server that is read, and what it may get back."""
+
+    kind: str = ""  # jellyfin | subsonic; the section's name when empty
+    address: str = ""  # http://192.168.1.10:8096
+    user: str = ""  # Subsonic: the account
+    person: str = ""  # Subsonic: their id here; the section's name and the account when empty
+    secret_env: str = ""  # the environment variable with the token or password …
+    secret_file: str = ""  # … or a file that holds it alone; relative to the workspace
+    people: tuple[str, ...] = ()  # Jellyfin: "anna" or "anna = id here"; everybody when empty
+    episodes: bool = False  # each episode an item of its own
+    playlist: str = "For you — segue"
+    timeout_s: float = 60.0
+    pause_s: float = 0.05  # between calls
+    plain_http: bool = False  # the secret may cross the internet unencrypted
+
+
+@dataclass(frozen=True)
 class Settings:
     """Every key of ``segue.toml``, with its default."""
 
@@ -65,6 +84,7 @@ class Settings:
     track: str = NONE  # curves of trained nets: none, tensorboard, wandb (offline) or both
     understand: Understanding = field(default_factory=Understanding)
     llm: LargeModel = field(default_factory=LargeModel)
+    connect: Mapping[str, Connection] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.history_limit < 1:
@@ -97,6 +117,11 @@ def _section(made: type[S], given: dict[str, Any], where: str) -> S:
 
 
 def _value(wanted: Any, value: Any, key: str, where: str) -> Any:
+    if get_origin(wanted) is Mapping:
+        if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+            raise BadSettings(f"{where}: write each {key} as a section of its own: [{key}.NAME]")
+        made = get_args(wanted)[1]
+        return {n: _section(made, v, f"{where}: [{key}.{n}]") for n, v in value.items()}
     if is_dataclass(wanted):
         if not isinstance(value, dict):
             raise BadSettings(f"{where}: {key} is a section; write [{key}] on a line of its own")

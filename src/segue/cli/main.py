@@ -16,6 +16,7 @@ COMMANDS = {
     "init": ("segue.cli.init:command", "Make a workspace."),
     "import": ("segue.cli.import_:command", "Import items, users, events or edges from tables."),
     "ingest": ("segue.cli.ingest:command", "Make items of the media files in folders."),
+    "connect": ("segue.cli.connect:command", "Read media servers and exports; write lists back."),
     "understand": ("segue.cli.understand:command", "Label, describe and embed the items."),
     "reembed": ("segue.cli.reembed:command", "Make another encoder's vectors beside the old."),
     "copies": ("segue.cli.copies:command", "List items that look like one work, and decide."),
