@@ -205,10 +205,26 @@ def test_files_come_together_and_apart_with_the_sidecar(workspace, tmp_path):
     first = ingest(workspace, [folder])
     assert (first.added, first.refused[0][1]) == (2, "fewer than 40 characters")
     (folder / "segue-media.toml").write_text(POST)
-    assert ingest(workspace, [folder]) == IngestReport(added=1)
+    ids = {row["title"]: row["id"] for row in rows(workspace, schema.items)}
+    with workspace.engine.begin() as tx:
+        tx.execute(sa.insert(schema.users).values(id="u"))
+        tx.execute(
+            sa.insert(schema.events).values(
+                event_id="e", user_num=1, item_num=1, kind="like", time=1.0
+            )
+        )
+    together = ingest(workspace, [folder])
+    assert (together.added, dict(together.orphaned)) == (
+        1,
+        {ids["A"]: "'A', 1 events", ids["B"]: "'B', 0 events"},
+    )
+    assert ingest(workspace, [folder]) == IngestReport(unchanged=1), "said once"
     assert set(file_states(workspace).values()) == {"done"}
     (folder / "segue-media.toml").unlink()
     apart = ingest(workspace, [folder])
+    ((item, what),) = apart.orphaned
+    assert item not in ids.values()
+    assert what.endswith(", 0 events")
     assert (apart.added, apart.unchanged, len(apart.refused)) == (0, 2, 1)
     nums = {row["item_num"] for row in rows(workspace, schema.files) if row["status"] == "done"}
     kinds = {row["num"]: row["kind"] for row in rows(workspace, schema.items)}

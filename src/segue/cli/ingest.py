@@ -60,6 +60,10 @@ def _in_words(report: IngestReport) -> str:
     ]
     if report.left:
         lines.append(f"time is up: {report.left} files left for the next run")
+    lines += [
+        f"without a file since its files are another item; it stays: {item} ({what})"
+        for item, what in report.orphaned
+    ]
     lines += [f"refused {path}: {reason}" for path, reason in report.refused]
     lines += [f"damaged {path}: {reason}" for path, reason in report.damaged]
     return "\n".join(lines)

@@ -39,7 +39,12 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class IngestReport:
     """What a run did, in files; a folder that is one item counts as one, and each of its files
-    that was refused. ``refused`` and ``damaged`` are (path, reason)."""
+    that was refused. ``refused`` and ``damaged`` are (path, reason).
+
+    ``orphaned`` are items (id, title and events) whose files are another item since this run: the
+    folder became one item, or is one no longer, or a file has other content. They stay: the rows
+    of fitted models are those of items, and what people did with them is kept.
+    """
 
     added: int = 0
     unchanged: int = 0
@@ -49,6 +54,7 @@ class IngestReport:
     updated: int = 0  # known already, but its sidecar or its files say something new
     damaged: tuple[tuple[str, str], ...] = ()  # added, but parts of them could not be read
     left: int = 0  # files that the time did not reach
+    orphaned: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -120,8 +126,10 @@ def ingest(
             shelf, examiner, sidecars, {k: v for k, v in given.items() if v}, clock,
             shelf.known(), shelf.stated(SIDECAR_KEYS), shelf.groups(),
         )  # fmt: skip
+        had = {old.item_num for old in desk.known.values() if old.item_num and old.status == "done"}
         run = _Run(desk, len(entries), progress)
-        return run.all(together, lambda: ends is not None and time.monotonic() >= ends)
+        report = run.all(together, lambda: ends is not None and time.monotonic() >= ends)
+        return replace(report, orphaned=tuple(shelf.without_files(had)) if had else ())
 
 
 def _examiner(

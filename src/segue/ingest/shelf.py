@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -122,6 +122,18 @@ class Shelf:
         query = sa.select(f.path, f.status, f.reason).where(f.item_num == item_num)
         with self._engine.connect() as tx:
             return [(row[0], row[1], row[2]) for row in tx.execute(query.order_by(f.path))]
+
+    def without_files(self, nums: Collection[int]) -> list[tuple[str, str]]:
+        """Those of the items that no file is of any more: (id, what is kept of it)."""
+        items, f, e = schema.items.c, schema.files.c, schema.events.c
+        has_file = sa.exists().where(f.item_num == items.num, f.status == "done")
+        n_events = sa.select(sa.func.count()).where(e.item_num == items.num).scalar_subquery()
+        query = sa.select(items.num, items.id, items.title, n_events).where(
+            items.content_hash.is_not(None), ~has_file
+        )
+        with self._engine.connect() as tx:
+            rows = tx.execute(query.order_by(items.num)).all()
+        return [(row[1], f"{row[2]!r}, {row[3]} events") for row in rows if row[0] in nums]
 
     def media_at(self, paths: Sequence[str]) -> int | None:
         """The item of the first of ``paths`` that is a finished file."""
