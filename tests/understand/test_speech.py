@@ -143,6 +143,12 @@ def test_blocks_find_the_same_speech_as_the_whole(
             both = covered(whole, len(recording)) & covered(spans, len(recording))
             either = covered(whole, len(recording)) | covered(spans, len(recording))
             assert both.sum() / either.sum() > 0.9, block_s
+        for block_s in (7, 9, 13):  # a block ends in the middle of a line, and none cuts it
+            spans = list(speech_spans(recording, block=block_s * SECOND))
+            assert len(spans) == len(whole) == 3, block_s
+            for mine, its in zip(spans, whole, strict=True):
+                assert abs(mine.start - its.start) < 0.3 * SECOND, block_s
+                assert abs(mine.end - its.end) < 0.3 * SECOND, block_s
         early = list(speech_spans(recording, until=2 * SECOND))
         assert 0 < max(span.end for span in early) <= 2 * SECOND
 
