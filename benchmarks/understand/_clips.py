@@ -58,7 +58,8 @@ def copy(source: Path, edit: Edit, sound: Path | None) -> Path:
     """The edited clip, made once and kept in the cache; ``sound`` replaces its soundtrack."""
     folder = cache_folder() / "bench" / "copies"
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{source.stem}-{hash_of(edit)}{edit.suffix}"
+    other = "" if sound is None else f"-{sound.stem}"
+    name = f"{source.stem}-{hash_of(edit)}{other}{edit.suffix}"
     target = folder / name
     if not target.is_file():
         part = folder / f"part-{name}"

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 import media_makers
 from segue.core.errors import BadSettings
 from segue.ingest.examine import examine
+from segue.ingest.keyframes import targets
 from segue.ingest.limits import MediaLimits
-from segue.ingest.media import Budget, Examined, Found, Shot
+from segue.ingest.media import Budget, Examined, Found, Scene, Shot
 from segue.ingest.run import ingest
 from segue.ingest.scan import scan
 from segue.ingest.scenes import scenes
@@ -86,7 +87,9 @@ def test_a_cut_there_and_back_between_two_like_keyframes(tmp_path):
 def test_a_still_film_is_one_shot(tmp_path):
     seen = look(media_makers.shots(tmp_path / "a.mp4", [("a", 6.0, 0.0)], "libx264", 50))
     (shot,), (scene,) = seen.shots, seen.scenes
-    assert (shot.start_s, scene.start_s, scene.keyframe) == (0.0, 0.0, 0)
+    assert (shot.start_s, scene.start_s) == (0.0, 0.0)
+    frames = [asset for asset in seen.assets if asset.kind == "keyframe"]
+    assert abs(frames[scene.keyframe].time_s - 3.0) <= 2.0
     assert scene.end_s == pytest.approx(6.0, abs=0.1)
     assert 0.2 < shot.brightness < 0.8
     assert 0.0 <= shot.motion < 5.0
@@ -130,7 +133,9 @@ def test_shots_and_scenes_are_stored_with_their_item(tmp_path):
         (extra,) = tx.execute(sa.select(schema.items.c.extra)).scalars()
     shots = [row for row in rows if row["level"] == "shot"]
     assert [row["position"] for row in shots] == [0, 1, 2, 3]
-    assert {row["keyframe"] for row in rows if row["level"] == "scene"} == {0, 1, 2, 3}
+    of_scenes = [row["keyframe"] for row in rows if row["level"] == "scene"]
+    assert len(set(of_scenes)) == 4
+    assert sorted(of_scenes) == of_scenes
     assert [part["start_s"] for part in extra["look"]] == [row["start_s"] for row in shots]
 
 
@@ -180,6 +185,20 @@ def test_nothing_joins_across_a_fade():
     shots, _, times, frames = film_of(1, 1)
     assert len(scenes(shots, ["start", "cut"], times, frames)) == 1
     assert len(scenes(shots, ["start", "fade"], times, frames)) == 2
+
+
+def test_keyframes_go_to_each_scene_first_and_then_to_other_shots_and_long_ones():
+    found = [Scene(0.0, 30.0), Scene(30.0, 34.0)]
+    parts = [Shot(0.0, 5.0), Shot(5.0, 28.0), Shot(28.0, 30.0), Shot(30.0, 34.0)]
+    few = targets(found, parts, MediaLimits(max_keyframes=2))
+    assert [(t.scene, t.start_s, t.end_s) for t in few] == [(0, 5.0, 28.0), (1, 30.0, 34.0)]
+    many = targets(found, parts, MediaLimits())
+    assert all(t.end_s - t.start_s >= 2.0 for t in many)
+    assert {(t.start_s, t.end_s) for t in many} >= {(28.0, 30.0), (30.0, 32.0), (2.5, 5.0)}
+    assert [t.start_s for t in many] == sorted(t.start_s for t in many)
+    assert [t.scene for t in many if t.main] == [0, 1]
+    short = targets([Scene(0.0, 3.0)], [Shot(0.0, 3.0)], MediaLimits())
+    assert len(short) == 7, "a short film is known by more than its middle"
 
 
 def test_scenes_of_nothing_are_none():

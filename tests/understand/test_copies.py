@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from segue.core.errors import BadSettings
 from segue.understand.copies import (
@@ -18,7 +20,8 @@ from segue.understand.copies import (
     propose,
     text_likeness,
 )
-from segue.understand.sight.phash import HashTrack
+from segue.understand.sight.phash import HashTrack, PicturePrint
+from segue.understand.sources import Clip, ItemSource, Span, Still
 
 RULE = CopyRule()
 
@@ -106,7 +109,7 @@ def test_pictures_without_times_are_compared_as_sets() -> None:
 def test_a_title_alone_proposes_nothing_but_helps_weak_pictures() -> None:
     one, other = works(2)
     assert propose([item(1, one, "Alien"), item(2, other, "Alien")]) == []
-    faint = changed(one, 12)
+    faint = changed(one, 13)
     assert propose([item(1, one), item(2, faint)]) == []
     named = [
         item(1, one, "Alien", duration_s=90.0),
@@ -146,6 +149,25 @@ def test_a_picture_that_stands_everywhere_does_not_make_everything_a_candidate()
     items = [item(n, track) for n, track in enumerate(tracks)]
     assert candidates(items, tracks, ["news"] * len(items), RULE) == []
     assert propose([]) == []
+
+
+def test_the_print_is_of_every_keyframe_at_its_own_time(tmp_path) -> None:
+    """Not of scenes alone, whose middles move when a copy is cut."""
+    stills = []
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (6, 8)).astype(np.uint8)
+        path = tmp_path / f"{number}.jpg"
+        Image.fromarray(pixels).resize((160, 120)).save(path)
+        stills.append(Still(Clip(str(number), path), 2.0 * number + 0.5))
+    clip = stills[1].clip
+    made = ItemSource(1, "", (), (), scenes=(Span(0.0, 6.0, clip),), stills=tuple(stills))
+    (found,) = PicturePrint().run([made])
+    assert HashTrack.from_bytes(found.prints[0].data).times_s.tolist() == [0.5, 2.5, 4.5]
+    few = PicturePrint(most_frames=2)
+    (found,) = few.run([made])
+    assert HashTrack.from_bytes(found.prints[0].data).times_s.tolist() == [0.5, 4.5]
+    moved = replace(made, stills=(replace(stills[0], time_s=1.0), *stills[1:]))
+    assert few.source(moved) != few.source(made)
 
 
 def test_odd_rules_are_refused() -> None:

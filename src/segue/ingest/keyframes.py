@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from PIL import Image, ImageStat
 
@@ -12,27 +13,65 @@ from segue.ingest.film import Candidate
 from segue.ingest.limits import MediaLimits
 from segue.ingest.media import Asset, Scene, Shot
 
+SHORT = 8  # pictures that a short film gets too, but
+LEAST_STEP_S = 0.4  # no closer together
 EDGE = 0.08  # share of a stretch at either end where a dissolve may still go on
 
 
-def targets(scenes: Sequence[Scene], limits: MediaLimits) -> list[tuple[int, float, float, float]]:
-    """(scene, start_s, wanted_s, end_s) of each keyframe, in order of time."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A picture to find: of scene ``scene``, within a stretch of one of its shots.
+
+    ``main``: there, or else anywhere in the scene.
+    """
+
+    scene: int
+    start_s: float
+    end_s: float
+    main: bool
+
+    @property
+    def wanted_s(self) -> float:
+        return (self.start_s + self.end_s) / 2
+
+
+def targets(scenes: Sequence[Scene], shots: Sequence[Shot], limits: MediaLimits) -> list[Target]:
+    """Of each keyframe, in order of time.
+
+    The longest scenes get one each, in the shot that holds their middle; what is left goes to
+    other shots, and to all of them by length: a copy that was cut has other middles.
+    """
     longest = sorted(range(len(scenes)), key=lambda n: scenes[n].start_s - scenes[n].end_s)
-    chosen = sorted(longest[: limits.max_keyframes])
-    spare = min(limits.spread_keyframes, limits.max_keyframes - len(chosen) + 1)
-    lengths = [scenes[n].end_s - scenes[n].start_s for n in chosen]
-    long_s = sum(s for s in lengths if s > 2 * limits.keyframe_every_s)
-    out = []
-    for number, length_s in zip(chosen, lengths, strict=True):
-        count = 1
-        if length_s > 2 * limits.keyframe_every_s:
-            fair = int(spare * length_s / long_s)
-            count = max(1, min(int(length_s / limits.keyframe_every_s), fair))
-        step_s = length_s / count
-        for part in range(count):
-            start_s = scenes[number].start_s + part * step_s
-            out.append((number, start_s, start_s + step_s / 2, start_s + step_s))
+    chosen = set(longest[: limits.max_keyframes])
+    scene_ends, shot_ends = [s.end_s for s in scenes], [s.end_s for s in shots]
+    of_scene = [_span_at(scene_ends, (shot.start_s + shot.end_s) / 2) for shot in shots]
+    main = {n: _span_at(shot_ends, (scenes[n].start_s + scenes[n].end_s) / 2) for n in chosen}
+    counts = dict.fromkeys(main.values(), 1)
+    spare = min(limits.spread_keyframes, limits.max_keyframes - len(counts))
+    lengths = [shot.end_s - shot.start_s for shot in shots]
+    every_s = min(limits.keyframe_every_s, max(LEAST_STEP_S, sum(lengths) / SHORT))
+    while spare > 0:
+        widest = max(
+            (n for n in range(len(shots)) if of_scene[n] in chosen),
+            key=lambda n: lengths[n] / (counts.get(n, 0) + 1),
+        )
+        if widest in counts and lengths[widest] < (counts[widest] + 1) * every_s:
+            break
+        counts[widest] = counts.get(widest, 0) + 1
+        spare -= 1
+    held, out = set(main.values()), []
+    for number in sorted(counts):
+        step_s = lengths[number] / counts[number]
+        for part in range(counts[number]):
+            start_s = shots[number].start_s + part * step_s
+            main_part = number in held and part == counts[number] // 2
+            out.append(Target(of_scene[number], start_s, start_s + step_s, main_part))
     return out
+
+
+def _span_at(ends_s: Sequence[float], time_s: float) -> int:
+    """The span, by its end, that holds the time; the last where none does."""
+    return min(bisect_right(ends_s, time_s), len(ends_s) - 1)
 
 
 def choose(
@@ -61,13 +100,16 @@ def pictures(
     """Poster and keyframes, and shots and scenes with the position of theirs."""
     frames: list[Asset] = []
     of_scene: dict[int, list[tuple[float, int]]] = {}
-    for number, start_s, wanted_s, end_s in targets(scenes, limits):
-        for candidate in choose(candidates, start_s, wanted_s, end_s)[:3]:
+    for target in targets(scenes, shots, limits):
+        scene = scenes[target.scene]
+        near = choose(candidates, target.start_s, target.wanted_s, target.end_s)
+        if target.main and not near:
+            near = choose(candidates, scene.start_s, target.wanted_s, scene.end_s)
+        for candidate in near[:3]:
             data = picture_of(candidate)
             if data is not None:
-                middle_s = (scenes[number].start_s + scenes[number].end_s) / 2
-                away = abs(candidate.time_s - middle_s)
-                of_scene.setdefault(number, []).append((away, len(frames)))
+                away = abs(candidate.time_s - (scene.start_s + scene.end_s) / 2)
+                of_scene.setdefault(target.scene, []).append((away, len(frames)))
                 frames.append(Asset("keyframe", "jpg", data, round(candidate.time_s, 3)))
                 break
     marked = [replace(s, keyframe=min(of_scene.get(n, [(0.0, None)]))[1])

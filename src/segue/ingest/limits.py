@@ -30,8 +30,8 @@ class MediaLimits:
     max_pages: int = 400
     max_cues: int = 20_000
     max_keyframes: int = 60  # one a scene; of more scenes the longest get one
-    spread_keyframes: int = 12  # within scenes longer than two of:
-    keyframe_every_s: float = 10.0
+    spread_keyframes: int = 24  # more, of other shots and within those longer than two of:
+    keyframe_every_s: float = 2.0  # a copy that was cut is known by them
     max_audio_s: float = 2 * 3600.0  # 230 MB of samples
     picture_side_px: int = 640
     memory_bytes: int = 2 << 30

@@ -54,7 +54,7 @@ class CopyRule:
 
     min_score: float = 0.5
     most_bits: int = 14  # of 64 that two hashes of one picture may differ in
-    near_bits: int = 8  # up to here nothing is taken off
+    near_bits: int = 10  # up to here nothing is taken off
     tables: int = 16
     most_key_bits: int = 18  # fewer for fewer hashes: about two share a bucket by chance
     most_in_bucket: int = 64  # fuller ones are pictures or titles that tell nothing

@@ -46,6 +46,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Still:
+    """A keyframe and when it is shown; None for a picture that belongs to no time."""
+
+    clip: Clip
+    time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ItemSource:
     """One item's raw matter; what is not there is empty."""
 
@@ -63,6 +71,7 @@ class ItemSource:
     texts: tuple[Clip, ...] = ()  # plain text of a book or of subtitles
     subtitles: tuple[Clip, ...] = ()  # WebVTT
     scenes: tuple[Span, ...] = ()
+    stills: tuple[Still, ...] = ()  # every keyframe, in order of time
     cues: tuple[Cue, ...] = ()  # the transcript, once a step has made it
 
     def clips(self, kind: str) -> tuple[Clip, ...]:
@@ -78,6 +87,7 @@ def item_sources(engine: sa.Engine, derived: Path) -> list[ItemSource]:
     with engine.connect() as connection:
         clips, frames = _clips(connection, derived)
         scenes = _scenes(connection, frames)
+        stills = _stills(frames)
         cues = _cues(connection)
         rows = connection.execute(items).all()
     return [
@@ -102,6 +112,7 @@ def item_sources(engine: sa.Engine, derived: Path) -> list[ItemSource]:
             texts=tuple(clips[row.num, "text"]),
             subtitles=tuple(clips[row.num, "subtitle"]),
             scenes=tuple(scenes[row.num]),
+            stills=tuple(stills[row.num]),
             cues=tuple(cues[row.num]),
         )
         for row in rows
@@ -109,22 +120,22 @@ def item_sources(engine: sa.Engine, derived: Path) -> list[ItemSource]:
 
 
 Clips = dict[tuple[int, str], list[Clip]]
-Frames = dict[tuple[int, int], Clip]
+Frames = dict[tuple[int, int], Still]
 
 
 def _clips(connection: sa.Connection, derived: Path) -> tuple[Clips, Frames]:
     """Derived files by item and kind in order, and keyframes by item and position."""
     a = schema.assets.c
-    query = sa.select(a.item_num, a.kind, a.position, a.content_hash, a.path).order_by(
+    query = sa.select(a.item_num, a.kind, a.position, a.content_hash, a.path, a.time_s).order_by(
         a.item_num, a.position
     )
     clips: Clips = defaultdict(list)
     frames: Frames = {}
-    for num, kind, position, content_hash, path in connection.execute(query):
+    for num, kind, position, content_hash, path, time_s in connection.execute(query):
         clip = Clip(content_hash, derived / path)
         clips[num, kind].append(clip)
         if kind == "keyframe":
-            frames[num, position] = clip
+            frames[num, position] = Still(clip, time_s)
     return clips, frames
 
 
@@ -133,8 +144,16 @@ def _scenes(connection: sa.Connection, frames: Frames) -> dict[int, list[Span]]:
     query = sa.select(c.item_num, c.start_s, c.end_s, c.keyframe).where(c.level == "scene")
     scenes: dict[int, list[Span]] = defaultdict(list)
     for num, start_s, end_s, keyframe in connection.execute(query.order_by(c.item_num, c.position)):
-        scenes[num].append(Span(start_s, end_s, frames.get((num, keyframe))))
+        still = frames.get((num, keyframe))
+        scenes[num].append(Span(start_s, end_s, None if still is None else still.clip))
     return scenes
+
+
+def _stills(frames: Frames) -> dict[int, list[Still]]:
+    stills: dict[int, list[Still]] = defaultdict(list)
+    for (num, _), still in frames.items():
+        stills[num].append(still)
+    return stills
 
 
 def _cues(connection: sa.Connection) -> dict[int, list[Cue]]:

@@ -41,10 +41,14 @@ class Opened:
 
 def frames(item: ItemSource, most: int) -> tuple[Frame, ...]:
     """Up to ``most`` frames spread over the item: its scenes' keyframes, else its pictures."""
+    found = [Frame(s.keyframe, s.start_s, s.end_s) for s in item.scenes if s.keyframe is not None]
+    return some(found or [Frame(clip) for clip in item.pictures], most)
+
+
+def some(found: Sequence[Frame], most: int) -> tuple[Frame, ...]:
+    """Up to ``most`` of them, evenly spread."""
     if most < 1:
         raise BadInput(f"most must be >= 1, got {most}")
-    found = [Frame(s.keyframe, s.start_s, s.end_s) for s in item.scenes if s.keyframe is not None]
-    found = found or [Frame(clip) for clip in item.pictures]
     if len(found) <= most:
         return tuple(found)
     return tuple(found[n] for n in np.linspace(0, len(found) - 1, most).round().astype(int))

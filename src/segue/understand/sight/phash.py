@@ -12,7 +12,7 @@ from scipy.fft import dctn
 from segue.core.errors import BadInput
 from segue.core.types import Floats
 from segue.understand.findings import Findings, Print
-from segue.understand.sight.frames import frames, frames_hash, opened
+from segue.understand.sight.frames import Frame, frames, frames_hash, opened, some
 from segue.understand.sources import ItemSource
 
 BITS = 64
@@ -93,7 +93,10 @@ def track(pictures: Sequence[tuple[float | None, Image.Image]]) -> HashTrack:
 
 @dataclass(frozen=True)
 class PicturePrint:
-    """The step: one fingerprint of all keyframes."""
+    """The step: one fingerprint of all keyframes, with the times at which they are shown.
+
+    Scenes alone would not do: those of a copy that was cut have other middles.
+    """
 
     most_frames: int = 200
 
@@ -101,13 +104,17 @@ class PicturePrint:
     model = "phash64@1"
 
     def source(self, item: ItemSource) -> str:
-        return frames_hash(frames(item, self.most_frames))
+        return frames_hash(self._frames(item))
+
+    def _frames(self, item: ItemSource) -> tuple[Frame, ...]:
+        found = tuple(Frame(still.clip, still.time_s, still.time_s) for still in item.stills)
+        return some(found or frames(item, self.most_frames), self.most_frames)
 
     def run(self, items: Sequence[ItemSource]) -> list[Findings]:
         return [self._item(item) for item in items]
 
     def _item(self, item: ItemSource) -> Findings:
-        seen = opened(frames(item, self.most_frames), 256)
+        seen = opened(self._frames(item), 256)
         times = [frame.middle_s for frame in seen.frames]
         found = track(list(zip(times, seen.pictures, strict=True)))
         prints = (Print("picture", found.to_bytes()),) if len(found.hashes) else ()
