@@ -17,13 +17,16 @@ import media_makers
 import slow_look
 from contracts.engine import alive, wait_until
 from segue import understanding
+from segue.config import read_settings
 from segue.engine.engine import EngineLost
+from segue.engine.local import Cores
 from segue.ingest.run import ingest
 from segue.store import schema
 from segue.store.workspace import Workspace
 from segue.understand.run import Encoders
-from segue.understand.steps import failures
-from segue.understanding import understand_workspace
+from segue.understand.sources import item_sources
+from segue.understand.steps import BATCH, Steps, failures
+from segue.understanding import Chosen, OnEngine, plan_of, understand_workspace
 from understand.test_understand_run import BagOfWords
 
 STEPS = ("sound-print", "language")  # both need no model that must be fetched
@@ -104,6 +107,19 @@ def test_on_all_cores_a_killed_worker_repeats_its_own_item_alone(workspace, held
     assert failures(workspace.engine) == []
     assert slow_look.tries(held) == every() | dict.fromkeys(killed, 2)
     assert prints(workspace) == dict.fromkeys(range(1, N_ITEMS + 1), 1)
+
+
+def test_when_the_time_is_up_what_workers_have_in_hand_is_finished_and_kept(workspace):
+    """Hours of a dear step would be lost otherwise, and begun anew by the next run."""
+    chosen = Chosen.of(read_settings(workspace.root))
+    (step,) = (step for step in plan_of(chosen).cheap if step.name == "sound-print")
+    items = item_sources(workspace.engine, workspace.derived)
+    looks = iter([True, False])  # before the first batch, and before the second
+    with Cores(2) as engine:
+        loop = Steps(workspace.engine, OnEngine(engine, chosen))
+        ran = loop.run(step, items, in_time=lambda: next(looks))
+    assert (ran.done, ran.left, ran.failed) == (BATCH, N_ITEMS - BATCH, {})
+    assert len(done(workspace)) == BATCH
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from segue.config import NONE, LargeModel, Settings, Understanding, read_settings
 from segue.core.errors import BadSettings
-from segue.engine.engine import Engine, Job, Within
+from segue.engine.engine import Engine, Job
 from segue.engine.registry import make_engine
 from segue.store import schema
 from segue.store.workspace import Workspace
@@ -215,20 +215,22 @@ class OnEngine:
 
     engine: Engine
     chosen: Chosen
-    in_time: Callable[[], bool] = lambda: True
 
-    def __call__(self, tasks: Sequence[Task]) -> Iterator[list[Tried]]:
-        items = {str(item.num): item for task in tasks for item in task.items}
-        names = {str(item.num): task.step.name for task in tasks for item in task.items}
-        jobs = Within(
-            (Job(key, (names[key], item)) for key, item in items.items()),
-            lambda: not self.in_time(),
-        )
-        for outcome in self.engine.run(Worker(self.chosen), jobs, tries=TRIES):
+    def __call__(self, tasks: Iterable[Task]) -> Iterator[list[Tried]]:
+        begun: dict[str, ItemSource] = {}
+
+        def jobs() -> Iterator[Job[tuple[str, ItemSource]]]:
+            for task in tasks:
+                for item in task.items:
+                    begun[str(item.num)] = item
+                    yield Job(str(item.num), (task.step.name, item))
+
+        for outcome in self.engine.run(Worker(self.chosen), jobs(), tries=TRIES):
+            item = begun.pop(outcome.key)
             if outcome.value is not None:
                 yield outcome.value
             else:
-                yield [Tried(items[outcome.key], None, outcome.reason, outcome.seconds)]
+                yield [Tried(item, None, outcome.reason, outcome.seconds)]
 
 
 def understand_workspace(

@@ -7,8 +7,9 @@ again by later runs, :data:`TRIES` times in all.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,13 +81,14 @@ def _reason(error: Exception) -> str:
     return words if known and words else f"{type(error).__name__}: {words}".rstrip(": ")
 
 
-def here(tasks: Sequence[Task]) -> Iterator[list[Tried]]:
+def here(tasks: Iterable[Task]) -> Iterator[list[Tried]]:
     """The simplest engine: one after the other, in this process."""
     for task in tasks:
         yield work(task)
 
 
-Run = Callable[[Sequence[Task]], Iterator[list[Tried]]]
+# Tasks are read only as fast as they begin, and all that began are answered.
+Run = Callable[[Iterable[Task]], Iterator[list[Tried]]]
 
 
 class Steps:
@@ -120,16 +122,16 @@ class Steps:
         progress: Progress | None = None,
         in_time: Callable[[], bool] = lambda: True,
     ) -> Ran:
-        """Bring one step up to date. No new batch begins once ``in_time`` says no."""
+        """Bring one step up to date. No new batch begins once ``in_time`` says no; those that
+        workers have by then are finished and kept."""
         wanted = self.todo(step, items)
         sources = {item.num: source for item, source in wanted}
         ran, began, dealt = Ran(), time.perf_counter(), 0
-        batches = [
+        batches = (
             Task(step, tuple(item for item, _ in wanted[at : at + BATCH]))
             for at in range(0, len(wanted), BATCH)
-        ]
-        outcomes = self._run(batches) if batches and in_time() else iter(())
-        for outcome in outcomes:
+        )
+        for outcome in self._run(itertools.takewhile(lambda _: in_time(), batches)):
             for tried in outcome:
                 if not tried.missing:
                     self._keep(step, tried, sources[tried.item.num])
@@ -137,8 +139,6 @@ class Steps:
             dealt += len(outcome)
             if progress is not None:
                 progress(step.name, dealt, len(wanted))
-            if not in_time():
-                break
         ran.left = len(wanted) - dealt
         ran.seconds = time.perf_counter() - began
         return ran
