@@ -119,12 +119,11 @@ def reembed(
 
 def load_training(workspace: Workspace) -> Training:
     """All that a workspace knows, as of its last event."""
-    from segue.core.behaviour import BehaviourWeights
-
     stored = catalogue.load_catalogue(workspace.engine)
     people = catalogue.load_people(workspace.engine)
+    weigher = read_settings(workspace).behaviour
     interactions = events.interactions(
-        workspace.engine, stored.catalogue, stored.nums, people.nums, BehaviourWeights()
+        workspace.engine, stored.catalogue, stored.nums, people.nums, weigher
     )
     if not len(interactions):
         raise NotFound("no events to learn from; bring some in with: segue import events FILE")

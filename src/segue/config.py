@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import BadSettings
 
 SETTINGS_FILE = "segue.toml"
@@ -82,6 +83,7 @@ class Settings:
     seed: int = 0
     history_limit: int = 1000  # newest events of a person that a request reads
     track: str = NONE  # curves of trained nets: none, tensorboard, wandb (offline) or both
+    behaviour: BehaviourWeights = field(default_factory=BehaviourWeights)
     understand: Understanding = field(default_factory=Understanding)
     llm: LargeModel = field(default_factory=LargeModel)
     connect: Mapping[str, Connection] = field(default_factory=dict)

@@ -124,6 +124,26 @@ def test_exclude_and_kinds_and_added_after_restrict(grown: Pipeline, before_test
     assert len(grown.recommend(replace(query, kinds=frozenset({"game"})))) == 0
 
 
+def test_what_was_wanted_returns_where_its_kind_may_and_not_too_soon(
+    pipeline: Pipeline, before_test: Training
+) -> None:
+    query = replace(query_of(before_test, longest(before_test, 1)[0]), k=100)
+    met = {pipeline.catalogue.ids[row] for row in query.history.items}
+    refused = query.history.weights <= 0
+    assert not met & {entry.id for entry in pipeline.recommend(query)}
+    newest = float(query.history.times.max())
+    again = replace(query, again=frozenset({"movie"}), again_before=newest)
+    late = {pipeline.catalogue.ids[r] for r in query.history.items[query.history.times == newest]}
+    back = met & {entry.id for entry in pipeline.recommend(again)}
+    assert back
+    assert not back & late
+    assert not back & {pipeline.catalogue.ids[row] for row in query.history.items[refused]}
+    other = replace(again, again=frozenset({"track"}))
+    assert not met & {entry.id for entry in pipeline.recommend(other)}
+    hidden = replace(query.history, weights=np.full_like(query.history.weights, -1))
+    assert not met & {entry.id for entry in pipeline.recommend(replace(again, history=hidden))}
+
+
 def test_items_that_nobody_met_are_ranked_by_likeness(
     grown: Pipeline, before_test: Training
 ) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from segue.core.behaviour import BehaviourWeights
 from segue.core.types import Event, Item, Profile, Query, Ranking, Reason, Scored, User
 from segue.serve.server import make_server
 from segue.serve.service import Service
@@ -26,11 +27,14 @@ VIDEO_BYTES = bytes(range(256)) * 16
 WEIGHTS = {"rating": 1.0, "like": 1.0, "complete": 0.8, "dislike": -1.0, "hide": -1.0}
 
 
-class Weigher:
+class Weigher(BehaviourWeights):
     def weigh(self, kinds, values):
         known = np.array([WEIGHTS.get(str(kind), np.nan) for kind in kinds], dtype=np.float32)
         rated = kinds == "rating"
         return np.where(rated, (values - 3) / 2, known).astype(np.float32)
+
+    def running(self, pairs, kinds, weights):
+        return weights
 
 
 class GenreRecommender:

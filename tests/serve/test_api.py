@@ -51,6 +51,19 @@ class TestEvents:
         after = _ids(_recommended(client, "3"))
         assert after[:2] == ["film/7", "film/11"]
 
+    def test_what_was_hidden_stays_away_when_the_history_is_read_no_further(self, client, service):
+        times = {"film/0": ("hide", 1.0), "film/1": ("complete", 2.0), "media-1": ("complete", 3.0)}
+        _post(client, *(
+            _like(item, "3", f"old-{item}") | {"kind": kind, "time": at}
+            for item, (kind, at) in times.items()
+        ))  # fmt: skip
+        _post(client, _like("film/3", "3", "new", time=1e9))
+        service.history_limit = 1
+        shown = _ids(_recommended(client, "3", k=50))
+        assert shown
+        assert not {"film/0", "film/1", "film/3"} & set(shown)
+        assert "media-1" in shown  # a track may come back
+
     def test_of_an_unknown_item_name_it_and_store_nothing(self, client, service):
         answer = _post(client, _like(), _like("nope", event_id="y"))
         assert answer.status_code == 422

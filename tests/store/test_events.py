@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import BadInput, NotFound
 from segue.core.types import Event, Item, Profile, User
 from segue.store import catalogue, events, schema
@@ -19,6 +20,9 @@ class Plain:
             [table.get(str(kind), value / 5) for kind, value in zip(kinds, values, strict=True)],
             dtype=np.float32,
         )
+
+    def running(self, pairs, kinds, weights):
+        return weights
 
 
 @pytest.fixture
@@ -62,10 +66,46 @@ def test_a_history_keeps_the_last_word_on_an_item(workspace):
         ],
     )
     stored = catalogue.load_catalogue(workspace.engine)
-    history = events.history(workspace.engine, "u", stored.nums, Plain())
+    history = events.history(workspace.engine, "u", stored.nums, Plain()).history
     assert history.items.tolist() == [2, 1]
     assert history.weights.tolist() == [1.0, -1.0]
-    assert events.history(workspace.engine, "who?", stored.nums, Plain()).counts.tolist() == [0]
+    nobody = events.history(workspace.engine, "who?", stored.nums, Plain())
+    assert nobody.history.counts.tolist() == [0]
+    assert not nobody.cut
+
+
+def test_what_was_refused_or_finished_before_the_newest_events_is_told(workspace):
+    events.write(
+        workspace.engine,
+        [
+            event(1, item="m0", kind="hide", time=1.0),
+            event(2, item="m0", kind="play", time=2.0),
+            event(3, item="m1", kind="dislike", time=3.0),
+            event(4, item="m1", kind="like", time=4.0),
+            event(5, item="m2", kind="skip", time=5.0),
+            event(6, item="m3", kind="complete", time=6.0),
+        ],
+    )
+    stored = catalogue.load_catalogue(workspace.engine)
+    read = events.history(workspace.engine, "u", stored.nums, BehaviourWeights(), limit=2)
+    assert read.cut
+    assert read.history.items.tolist() == [2, 3]
+    met = events.met_ever(workspace.engine, "u")
+    assert met == {"m0": "hide", "m1": "like", "m3": "complete"}
+
+
+def test_a_click_after_the_end_of_a_film_does_not_make_it_a_click(workspace):
+    times = {"complete": 1.0, "click": 2.0}
+    events.write(workspace.engine, [event(k, kind=k, time=at) for k, at in times.items()])
+    stored, people = (
+        catalogue.load_catalogue(workspace.engine),
+        catalogue.load_people(workspace.engine),
+    )
+    use = BehaviourWeights()
+    history = events.history(workspace.engine, "u", stored.nums, use).history
+    assert history.weights.tolist() == pytest.approx([use.complete])
+    every = events.interactions(workspace.engine, stored.catalogue, stored.nums, people.nums, use)
+    assert every.weight.tolist() == pytest.approx([use.complete, use.complete])
 
 
 def test_interactions_are_in_time_order_and_in_rows(workspace):

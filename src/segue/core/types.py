@@ -381,6 +381,8 @@ class Query:
     exclude: frozenset[str] = frozenset()
     kinds: frozenset[str] | None = None  # None: every kind
     added_after: float | None = None  # only items added later than this
+    again: frozenset[str] = frozenset()  # kinds that may return to who wanted them …
+    again_before: float = -float("inf")  # … if they met the item before this time
 
     def __post_init__(self) -> None:
         if self.k < 1:

@@ -243,7 +243,7 @@ class Pipeline:
 
     def _allowed(self, query: Query) -> Bools:
         out = np.ones(len(self.catalogue), dtype=np.bool_)
-        out[query.history.items] = False
+        out[query.history.items] = self._returning(query)
         excluded = self.catalogue.rows(query.exclude)
         out[excluded[excluded >= 0]] = False
         if query.kinds is not None:
@@ -251,6 +251,14 @@ class Pipeline:
         if query.added_after is not None:
             out &= np.nan_to_num(self.catalogue.added_at, nan=-np.inf) > query.added_after
         return out
+
+    def _returning(self, query: Query) -> Bools:
+        """(n_entries,): which items of the history may be recommended again."""
+        met = query.history
+        if not query.again:
+            return np.zeros(len(met.items), dtype=np.bool_)
+        fits = np.isin(self.catalogue.kinds[met.items], list(query.again))
+        return np.asarray(fits & (met.weights > 0) & (met.times < query.again_before))
 
     def recommend(self, query: Query) -> Ranking:
         allowed = self._allowed(query)

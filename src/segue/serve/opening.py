@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from segue import assembly
-from segue.core.behaviour import BehaviourWeights
 from segue.serve.service import Service
 from segue.store import catalogue
 from segue.store.workspace import Workspace
@@ -12,7 +11,7 @@ from segue.understanding import wording_of
 
 def open_service(workspace: Workspace) -> Service:
     """All that serving needs; before the first training only catalogue and search answer."""
-    assembly.read_settings(workspace)  # a wrong key is told at the start, not at a request
+    settings = assembly.read_settings(workspace)  # a wrong key is told now, not at a request
     stored = catalogue.load_catalogue(workspace.engine)
     encoder = assembly.champion_encoder(workspace)
     content = assembly.load_content(workspace, stored.nums, encoder)
@@ -21,7 +20,8 @@ def open_service(workspace: Workspace) -> Service:
         workspace=workspace,
         catalogue=stored,
         recommender=assembly.load_champion(workspace, stored.catalogue, content),
-        weigher=BehaviourWeights(),
+        behaviour=settings.behaviour,
+        history_limit=settings.history_limit,
         search=None if content is None else assembly.open_search(stored.catalogue, content),
         content=content,
         scene_search=assembly.open_scene_search(workspace),

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import sqlalchemy as sa
 
+from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import NotFound, SegueError
 from segue.core.protocols import Foreseeing, Recommender
 from segue.core.types import (
@@ -42,6 +43,7 @@ SceneSearch = Callable[[str, int], list[tuple[SceneRow, float]]]
 Reword = Callable[[Sequence[str], str, Sequence[str]], list[str]]
 """(reasons, language, titles) -> the same in other words; what lost a title stays as it was."""
 
+REFUSED = ("hide", "dislike")
 COLD_START = "cold-start"
 MEDIA_KINDS = frozenset({"video", "track", "speech", "book", "image"})
 NEWEST_SHARE = 0.05  # of the catalogue counts as new …
@@ -111,12 +113,13 @@ class Service:
     workspace: Workspace
     catalogue: StoredCatalogue
     recommender: Recommender | None
-    weigher: events.Weigher
+    behaviour: BehaviourWeights
     search: Search | None = None
     clock: Callable[[], float] = time.time
     content: Vectors | None = None
     scene_search: SceneSearch | None = None
     reword: Reword | None = None
+    history_limit: int = 1000  # newest events of a person that a question reads
 
     @property
     def engine(self) -> sa.Engine:
@@ -162,16 +165,34 @@ class Service:
         exclude: Collection[str] = (),
     ) -> Query:
         """The question about a person as they are now; an unknown one has an empty history."""
-        user = load_user(self.engine, user_id)
+        user, at, use = load_user(self.engine, user_id), self.clock(), self.behaviour
+        read = events.history(
+            self.engine, user_id, self.catalogue.nums, use, limit=self.history_limit
+        )
         query = Query(
             user=user_id,
-            history=events.history(self.engine, user_id, self.catalogue.nums, self.weigher),
-            at=self.clock(),
+            history=read.history,
+            at=at,
             k=k,
-            exclude=frozenset(exclude),
+            exclude=frozenset(exclude) | self._gone(user_id, read),
             kinds=None if kinds is None else frozenset(kinds),
+            again=frozenset(use.repeat),
+            again_before=at - use.repeat_after_h * 3600,
         )
         return query if user is None else replace(query, profile=user.profile)
+
+    def _gone(self, user_id: str, read: events.Read) -> frozenset[str]:
+        """What was met before the events that a question reads, and may not return."""
+        if not read.cut:
+            return frozenset()
+        items = self.catalogue.catalogue
+        inside = {items.ids[row] for row in read.history.items}
+        return frozenset(
+            item_id
+            for item_id, kind in events.met_ever(self.engine, user_id).items()
+            if item_id not in inside
+            and (kind in REFUSED or self.item(item_id).kind not in self.behaviour.repeat)
+        )
 
     def _strategy(self, history: Histories) -> str:
         return COLD_START if len(history.items) == 0 else self.model().strategy

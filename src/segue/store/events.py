@@ -36,6 +36,12 @@ class Weigher(Protocol):
 
     def weigh(self, kinds: npt.NDArray[np.str_], values: Floats) -> Floats: ...
 
+    def running(
+        self, pairs: npt.NDArray[np.int64], kinds: npt.NDArray[np.str_], weights: Floats
+    ) -> Floats:
+        """Where a person stands on an item after each event; see ``BehaviourWeights``."""
+        ...
+
 
 @dataclass(frozen=True)
 class Written:
@@ -197,17 +203,48 @@ def recent(engine: sa.Engine, user_id: str, limit: int = 200) -> tuple[Seen, ...
     return tuple(map(Seen._make, found))
 
 
+@dataclass(frozen=True)
+class Read:
+    """A person's history; ``cut`` when there are older events than were read."""
+
+    history: Histories
+    cut: bool
+
+
 def history(
     engine: sa.Engine, user_id: str, item_nums: npt.NDArray[np.int64], weigher: Weigher,
     *, limit: int = 1000,
-) -> Histories:  # fmt: skip
+) -> Read:  # fmt: skip
     """A person's history for a catalogue whose row r has key ``item_nums[r]`` (ascending).
 
     Events on items outside the catalogue are left out. Empty for an unknown person.
     """
     with engine.connect() as connection:
         found = _HISTORY.all(connection, user=user_id, limit=limit)
-    return _one_history(found[::-1], item_nums, weigher)
+    return Read(_one_history(found[::-1], item_nums, weigher), len(found) == limit)
+
+
+_MET = _Prepared(
+    sa.select(_I.id, _E.kind)
+    .join_from(schema.events, schema.items, _E.item_num == _I.num)
+    .where(_E.user_num == sa.select(_U.num).where(_U.id == sa.bindparam("user")).scalar_subquery())
+    .where(_E.kind != "impression", _E.kind != "skip")
+    .order_by(_E.time, _E.num)
+)
+
+
+def met_ever(engine: sa.Engine, user_id: str) -> dict[str, str]:
+    """Item id -> the last opinion or sign of consumption, over all that a person ever did.
+
+    A request reads the newest events alone; what was hidden or finished before them must not come
+    back for that.
+    """
+    with engine.connect() as connection:
+        found: dict[str, str] = {}
+        for item_id, kind in _MET.all(connection, user=user_id):
+            if found.get(item_id) not in ("hide", "dislike") or kind in ("like", "rating"):
+                found[item_id] = kind
+    return found
 
 
 def _one_history(
@@ -222,10 +259,11 @@ def _one_history(
     rows = np.searchsorted(item_nums, nums)
     known = (rows < len(item_nums)) & ~np.isnan(weights)
     known[known] = item_nums[rows[known]] == nums[known]
+    items = rows[known].astype(np.intp)
     interactions = Interactions(
-        users=np.zeros(int(known.sum()), dtype=np.intp),
-        items=rows[known].astype(np.intp),
-        weight=weights[known],
+        users=np.zeros(len(items), dtype=np.intp),
+        items=items,
+        weight=weigher.running(items.astype(np.int64), kinds[known], weights[known]),
         time=times[known],
         n_users=1,
         n_items=len(item_nums),
@@ -252,10 +290,13 @@ def interactions(
     named = np.array(kinds, dtype=np.str_)[order]
     weight = weigher.weigh(named, value)
     kept = ~np.isnan(weight)
+    user = _rows(user_nums, users)[order][kept]
+    item = _rows(item_nums, items)[order][kept]
+    pairs = user.astype(np.int64) * len(catalogue) + item
     return Interactions(
-        users=_rows(user_nums, users)[order][kept],
-        items=_rows(item_nums, items)[order][kept],
-        weight=weight[kept],
+        users=user,
+        items=item,
+        weight=weigher.running(pairs, named[kept], weight[kept]),
         time=time[order][kept],
         n_users=len(user_nums),
         n_items=len(catalogue),
