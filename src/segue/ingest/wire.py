@@ -145,7 +145,8 @@ def _check_examined(examined: Examined, n_bytes: int, limits: MediaLimits) -> No
     n_frames = sum(asset.kind == "keyframe" for asset in examined.assets)
     if n_frames > limits.max_keyframes:
         raise BadAnswer(f"{n_frames} keyframes, limit {limits.max_keyframes}")
-    for span in (*examined.shots, *examined.scenes):
+    spans: tuple[Shot | Scene, ...] = (*examined.shots, *examined.scenes)
+    for span in spans:
         _check_span(span, n_frames)
 
 
