@@ -87,6 +87,51 @@ def subsonic(
     _tell(taken, lists, as_json)
 
 
+def _export(service: str, title: str, about: str) -> None:
+    """A command for the files of one service."""
+
+    @command.command(service, help=about, short_help=f"History that {title} hands out as files.")
+    @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+    @click.option("--person", required=True, help="Whose history it is: their id here.")
+    @click.option(
+        "--zone", default="UTC", show_default=True,
+        help="Where they were, for days that name no time zone: Europe/Berlin.",
+    )  # fmt: skip
+    @workspace_option
+    @json_option
+    def read(
+        files: tuple[Path, ...], person: str, zone: str, workspace: Path, as_json: bool
+    ) -> None:
+        from segue.connect.exports.take import import_export
+        from segue.connect.shapes import zone_of
+        from segue.store.workspace import Workspace
+
+        opened = Workspace.open(workspace)
+        with progress_bar("rows", quiet=as_json) as progress:
+            done = import_export(
+                opened, service, files, person, zone=zone_of(zone), progress=progress
+            )
+        if as_json:
+            rejects = [str(path) for path in done.rejects]
+            counts = {"rows": done.rows, "rejected": done.rejected, "rejects": rejects}
+            click.echo(json.dumps({**counts, **asdict(done.taken)}))
+            return
+        click.echo(f"{done.rows:,} rows, {done.rejected:,} rejected\n{in_words(done.taken)}")
+        for path in done.rejects:
+            click.echo(f"rejected rows and reasons: {path}")
+
+
+_FILES = "FILES are files, folders or the zip as it came; a second import adds nothing."
+for _service, _title, _about in (
+    ("letterboxd", "Letterboxd", "Films of a Letterboxd export: watched, rated, liked, wished."),
+    ("trakt", "Trakt", "Films and series of a Trakt export: history, ratings, watch list."),
+    ("lastfm", "Last.fm", "Scrobbles of Last.fm: the API's JSON, or CSV of the usual exporters."),
+    ("spotify", "Spotify", "Plays of a Spotify export; less than 30 seconds are a skip."),
+    ("goodreads", "Goodreads", "Books of a Goodreads export: read, rated, wished."),
+):
+    _export(_service, _title, f"{_about}\n\n{_FILES}")
+
+
 def _open(folder: Path, kind: str, name: str, **over: str) -> tuple[Workspace, Named]:
     from segue.config import read_settings
     from segue.connect.settings import named

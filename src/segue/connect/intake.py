@@ -15,7 +15,8 @@ from segue.store import catalogue, events, schema
 from segue.store.workspace import Workspace
 
 BY_CREATORS = ("track", "album", "book", "podcast", "speech", "game")
-BATCH = 500
+BATCH = 500  # works a transaction
+ACTS = 5_000  # events a transaction
 _ID_LIMIT = 300
 # What a source may change of the items that it brought; added_at and content_hash stay.
 _FIELDS = (
@@ -162,8 +163,8 @@ class Intake:
                 platform=self.platform[:60],
             )
             batch.append(event)
-        for start in range(0, len(batch), BATCH):
-            written = events.write(self.workspace.engine, batch[start : start + BATCH])
+        for start in range(0, len(batch), ACTS):
+            written = events.write(self.workspace.engine, batch[start : start + ACTS])
             self.taken.events_added += written.added
             self.taken.events_known += written.known
         if batch:

@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from segue.core.errors import BadSettings
 
 MAX_ID_CHARS = 200
 MAX_TITLE_CHARS = 1_000
@@ -76,6 +79,19 @@ def year(row: Mapping[str, Any], key: str) -> int | None:
     if isinstance(value, str) and len(value) > 4 and value[4] == "-":
         value = value[:4]
     return whole({"it": value}, "it", 1000, 2100)
+
+
+def zone_of(name: str) -> tzinfo:
+    """A time zone by its name in the IANA database."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise BadSettings(
+            f"zone {name!r} is not known; write it like Europe/Berlin (where no zone is known, "
+            "pip install tzdata)"
+        ) from error
 
 
 def instant(value: Any, zone: tzinfo = UTC, formats: Sequence[str] = ()) -> float | None:
