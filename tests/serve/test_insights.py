@@ -59,11 +59,13 @@ def understood(service):
             Findings(
                 labels=(
                     Label("mood", "<i>calm</i>", 0.8),
+                    Label("object", "bicycle", 0.6),
                     Label("sound-span", "speech", 0.9, 0.0, 30.5),
                     Label("sound-span", "music", 0.9, 30.5, 61.0),
                 ),
                 measures=(
-                    Measure("tempo_bpm", 120.0), Measure("sentiment", 0.5, 0.0),
+                    Measure("tempo_bpm", 120.0), Measure("people", 3.0),
+                    Measure("sentiment", 0.5, 0.0),
                     Measure("sentiment", -0.5, 30.0),
                 ),
                 cues=(Cue(1.0, 4.0, "<b>Hello</b> there"),),
@@ -152,6 +154,7 @@ def test_the_page_of_an_item_draws_it_and_runs_nothing(understood, address):
     for words in (
         "2 scenes of 2 shots", "time__sound--speech", "written by a language model",
         "&lt;b&gt;Hello&lt;/b&gt; there", "&lt;i&gt;calm&lt;/i&gt;", "tempo", "120 bpm",
+        "things and people", "bicycle", "most people in one picture",
         "Start at 0:30", "Perhaps the same work", 'polyline class="time__course"',
     ):  # fmt: skip
         assert words in page

@@ -13,17 +13,21 @@ COURSE_HEIGHT = 60.0
 TAGS_A_KIND = 8
 # Kinds of labels in the order that a reader wants; what is not named follows by its name.
 ORDER = (
-    "genre", "mood", "topic", "setting", "keyword", "instrument", "key", "picture-label",
-    "sound-label",
+    "genre", "mood", "topic", "setting", "keyword", "instrument", "key", "object",
+    "picture-label", "sound-label",
 )  # fmt: skip
 HIDDEN = ("sound-span",)
-NAMES = {"picture-label": "seen", "sound-label": "heard", "topic": "topics", "keyword": "keywords"}
+NAMES = {
+    "object": "things and people", "picture-label": "seen", "sound-label": "heard",
+    "topic": "topics", "keyword": "keywords",
+}  # fmt: skip
 MEASURES = {
     "tempo_bpm": ("tempo", "{:.0f} bpm"),
     "loudness_range_lu": ("loudness range", "{:.1f} LU"),
     "energy": ("energy", "{:.2f}"),
     "brightness": ("brightness", "{:.2f}"),
     "colourfulness": ("colourfulness", "{:.0f}"),
+    "people": ("most people in one picture", "{:.0f}"),
     "sentiment": ("sentiment", "{:+.2f}"),
     "speech_share": ("speech", "{:.0%}"),
     "music_share": ("music", "{:.0%}"),
