@@ -84,6 +84,13 @@ def test_a_cut_there_and_back_between_two_like_keyframes(tmp_path):
     assert len(seen.scenes) == 1, "what returns to its first picture is one scene"
 
 
+def test_dissolves_there_and_back_within_one_long_group(tmp_path):
+    """The keyframes at 0 s and 7.68 s show the same, and no packet is as large as a picture."""
+    parts = [("a", 3.0, 1.2), ("b", 2.6, 1.2), ("a", 4.0, 0.0)]
+    seen = look(media_makers.shots(tmp_path / "a.mp4", parts, "libx264", 192, options=FIXED))
+    assert starts(seen) == pytest.approx([2.4, 5.0], abs=0.8)
+
+
 def test_a_still_film_is_one_shot(tmp_path):
     seen = look(media_makers.shots(tmp_path / "a.mp4", [("a", 6.0, 0.0)], "libx264", 50))
     (shot,), (scene,) = seen.shots, seen.scenes

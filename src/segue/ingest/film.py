@@ -175,7 +175,7 @@ class Film:
         told = count > longest and all(count % some for some in ROUND)
         own_rhythm = told or count < RHYTHM * longest
         whole = not self._running and not any(p.is_keyframe for p in self._held[1:])
-        nothing = apart < CHANGED and not self._running and not self._large_packet()
+        nothing = apart < CHANGED and not self._running and self._calm(time_s, packet)
         if nothing or (
             apart >= CUT and whole and self._told_by_sizes(now, time_s, packet, own_rhythm)
         ):
@@ -185,8 +185,21 @@ class Film:
             if apart >= CUT:
                 self._cut(time_s, time_s)
 
-    def _large_packet(self) -> bool:
-        return large(_sizes(self._held[1:]), self._held[0].size)
+    def _calm(self, time_s: float, packet: Any) -> bool:
+        """True where sizes tell of no change there and back between two like keyframes.
+
+        A long group has room for other shots, or for a fade: its packets must stay level too.
+        """
+        sizes = _sizes(self._held[1:])
+        if large(sizes, self._held[0].size):
+            return False
+        if self._key is None or time_s - self._key[0] <= REST_S + COARSE_STEP_S:
+            return True
+        key_size = min(packet.size, self._held[0].size)
+        told = moves(
+            [p.dts if p.pts is None else p.pts for p in self._held], [p.size for p in self._held]
+        )
+        return level(sizes, key_size) and (told is None or not empties(told.sizes, key_size))
 
     def _cut(self, before_s: float, after_s: float) -> None:
         self.samples.given.append(cut_between(before_s, after_s, ShotSettings()))
