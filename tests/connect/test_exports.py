@@ -357,3 +357,29 @@ def test_every_service_has_its_command(workspace, tmp_path):
     assert (wrong.exit_code, "Europe/Berlin" in wrong.output) == (2, True)
     for service in SERVICES:
         assert CliRunner().invoke(main, ["connect", service, "--help"]).exit_code == 0
+
+
+def test_a_damaged_member_of_a_zip_is_named(workspace, tmp_path):
+    """What cannot be unpacked is bad input, whatever zipfile raises for it."""
+    path = tmp_path / "export.zip"
+    noise = bytes(range(256)) * 40
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ratings.csv", noise)
+    data = bytearray(path.read_bytes())
+    data[41:61] = b"\xff" * 20  # inside the packed bytes, behind the name
+    path.write_bytes(bytes(data))
+    with pytest.raises(BadInput, match=r"ratings\.csv: cannot be unpacked"):
+        import_export(workspace, "letterboxd", [path], "anna")
+
+
+def test_an_unknown_way_of_packing_is_named(workspace, tmp_path):
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("ratings.csv", "Date,Name\n")
+    data = path.read_bytes()
+    at = data.index(b"PK\x01\x02")
+    for offset in (8, at + 10):  # both headers
+        data = data[:offset] + b"\x63\x00" + data[offset + 2 :]
+    path.write_bytes(data)
+    with pytest.raises(BadInput, match=r"ratings\.csv: cannot be unpacked"):
+        import_export(workspace, "letterboxd", [path], "anna")

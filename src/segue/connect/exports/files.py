@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -16,6 +18,7 @@ from typing import Any
 from segue.connect.works import Act, Work
 from segue.core.errors import BadInput
 
+UNPACKING = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 MAX_BYTES = 300_000_000  # of one file; Spotify's are 12 MB each
 MAX_PARTS = 5_000  # of one archive or folder
 
@@ -137,7 +140,9 @@ def _archive(path: Path) -> list[Part]:
                 with zipfile.ZipFile(path) as archive, archive.open(name) as file:
                     # Its own word on its size is not trusted: no more than this is unpacked.
                     data = file.read(MAX_BYTES + 1)
-            except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+            # zipfile raises RuntimeError for a password or an unknown way of packing, and lets
+            # the unpacker's own errors through.
+            except UNPACKING as error:
                 raise BadInput(f"{path}, {name}: cannot be unpacked: {error}") from error
             return _bounded(data, f"{path}, {name}")
 
