@@ -95,7 +95,8 @@ class Evil:
 
 def _parent() -> int:
     """The descriptor of the socket to the parent, as any code in this process finds it."""
-    (number,) = [n for n in range(3, 64) if _is_socket(n)]
+    # The child keeps the number that the parent's descriptor had, however many that one has open.
+    (number,) = [n for n in range(3, 65_536) if _is_socket(n)]
     return number
 
 
