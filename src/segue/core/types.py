@@ -70,6 +70,7 @@ class Profile:
     country: str | None = None
     language: str | None = None
     occupation: str | None = None
+    device: str | None = None
     interests: tuple[str, ...] = ()
 
 

@@ -19,7 +19,7 @@ _ITEM_FIELDS = (
     "id", "kind", "title", "description", "tags", "creators", "year", "language", "duration_s",
     "released_at", "added_at", "source", "licence", "content_hash", "extra",
 )  # fmt: skip
-_PROFILE_FIELDS = ("gender", "age", "country", "language", "occupation", "interests")
+_PROFILE_FIELDS = ("gender", "age", "country", "language", "occupation", "device", "interests")
 
 
 @dataclass(frozen=True)

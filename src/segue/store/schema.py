@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -71,7 +72,10 @@ users = Table(
     Column("country", String(60)),
     Column("language", String(20)),
     Column("occupation", String(100)),
+    Column("device", String(40)),
     Column("interests", JSON, nullable=False, default=list),
+    # Whether friends may see what they liked.
+    Column("shares", Boolean, nullable=False, default=False, server_default=false()),
     sqlite_autoincrement=True,
 )
 
@@ -110,6 +114,68 @@ identities = Table(  # which ids of other platforms are one work or one person
     Column("platform", String(60), primary_key=True),
     Column("external_id", String(300), primary_key=True),
     Column("num", Key, nullable=False, index=True),  # items.num or users.num
+)
+
+links = Table(  # rows that are one work or one person; deleting a row takes the merge back exactly
+    "links",
+    metadata,
+    Column("entity", String(10), primary_key=True),  # item | user
+    Column("num", Key, primary_key=True),
+    Column("into_num", Key, nullable=False, index=True),  # stands for all; never linked itself
+    Column("method", String(20), nullable=False),  # learned | decided | login | email | phone
+    Column("score", Double),
+    Column("evidence", JSON, nullable=False, default=dict),
+    Column("at", Double, nullable=False),
+)
+
+person_keys = Table(  # what a person let be used to find their other accounts, as keyed hashes
+    "person_keys",
+    metadata,
+    Column("user_num", Key, ForeignKey("users.num"), primary_key=True),
+    Column("kind", String(20), primary_key=True),  # login | email | phone
+    Column("digest", String(64), primary_key=True, index=True),
+    Column("consented_at", Double, nullable=False),
+)
+
+taste_edits = Table(  # what people said about their own taste
+    "taste_edits",
+    metadata,
+    Column("num", Key, primary_key=True, autoincrement=True),
+    Column("user_num", Key, ForeignKey("users.num"), nullable=False, index=True),
+    Column("kind", String(20), nullable=False),  # more | less | lent
+    Column("label", Text, nullable=False, default=""),  # of the interest, in words
+    Column("items", JSON, nullable=False, default=list),  # ids that stand for the interest
+    Column("start", Double),  # of a stretch when somebody else used the account
+    Column("end", Double),
+    Column("at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+contacts = Table(  # whom a campaign has addressed, so that nobody is addressed too often
+    "contacts",
+    metadata,
+    Column("num", Key, primary_key=True, autoincrement=True),
+    Column("user_num", Key, ForeignKey("users.num"), nullable=False),
+    Column("item_num", Key, ForeignKey("items.num"), nullable=False),
+    Column("campaign", String(100), nullable=False, default=""),
+    Column("at", Double, nullable=False),
+    Index(None, "user_num", "at"),
+    sqlite_autoincrement=True,
+)
+
+exposures = Table(  # what was shown, and how likely that was, for off-policy evaluation
+    "exposures",
+    metadata,
+    Column("num", Key, primary_key=True, autoincrement=True),
+    Column("request_id", String(40), nullable=False, index=True),
+    Column("user_num", Key, ForeignKey("users.num"), nullable=False, index=True),
+    Column("item_num", Key, ForeignKey("items.num"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("propensity", Double, nullable=False),  # in (0, 1]
+    Column("policy", String(40), nullable=False),
+    Column("model_version", String(100), nullable=False),
+    Column("at", Double, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 files = Table(  # every file that ingest has looked at, so that a rerun resumes
