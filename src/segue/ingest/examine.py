@@ -12,6 +12,7 @@ from segue.ingest.decode import examine_stream
 from segue.ingest.documents import examine_epub, examine_pdf, examine_text
 from segue.ingest.limits import MediaLimits
 from segue.ingest.media import Asset, Blob, Examined, Found, open_blob
+from segue.ingest.nfo import examine_nfo
 from segue.ingest.pictures import open_picture, to_jpeg
 from segue.ingest.probe import HEAD_BYTES, sort_of
 from segue.ingest.subtitles import examine_subtitle
@@ -73,5 +74,6 @@ READERS: dict[str, Callable[[Blob, MediaLimits], Examined]] = {
     "zip": examine_epub,
     "text": examine_text,
     "subtitle": examine_subtitle,
+    "nfo": examine_nfo,
     "stream": examine_stream,
 }

@@ -91,16 +91,20 @@ def joined(group: Group, parts: Sequence[Part], limits: MediaLimits) -> Examined
     frames = [replace(a, time_s=None) for a in pictures[: limits.max_keyframes]]
     first = len(frames)
     text = _text([e for _, e in parts if e.media == "book"], limits)
+    lyrics = _text([e for e in timed if e.media == "audio"], limits)
     sounds = _assets(timed, "audio16k")[:1]
+    # Times of lyrics are those of the sound that is kept.
     subtitles = [a for _, e in parts if e.media == "subtitle" for a in e.assets]
-    words = [Asset("text", "txt", text.encode())] if text else []
-    every = [examined for _, examined in parts]
+    subtitles += _assets([main], "subtitle")
+    words = [Asset("text", "txt", t.encode()) for t in (text, lyrics) if t]
+    every = [examined for _, examined in sorted(parts, key=lambda part: part[1].media != "nfo")]
+    nfo = next((e for e in every if e.media == "nfo"), Examined("nfo", ""))
     return replace(
         main,
         media=GROUP,
         format="folder",
-        title=title_of_name(os.path.basename(group.folder)),
-        description=main.description or _beginning(text),
+        title=nfo.title or title_of_name(os.path.basename(group.folder)),
+        description=nfo.description or main.description or _beginning(text),
         tags=tuple(dict.fromkeys(tag for e in every for tag in e.tags))[:30],
         creators=tuple(dict.fromkeys(name for e in every for name in e.creators))[:20],
         year=next((e.year for e in every if e.year is not None), None),

@@ -60,7 +60,7 @@ class Scene:
 class Examined:
     """All that was learned of one file. ``note`` says what was damaged."""
 
-    media: str  # video | audio | image | book | subtitle
+    media: str  # video | audio | image | book | subtitle | nfo
     format: str
     title: str = ""
     description: str = ""

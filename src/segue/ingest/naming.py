@@ -22,6 +22,28 @@ NOT_WORKS = (
 )  # fmt: skip
 NO_TITLES = ("untitled", "unknown", "title", "track", "microsoft word")
 SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa", ".lrc")
+NFO_SUFFIX = ".nfo"
+ID = "id:"  # before the name of whose id it is, among the raw tags of an NFO
+SIDE_SUFFIXES = (*SUBTITLE_SUFFIXES, NFO_SUFFIX)  # of files that speak of the one beside them
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".tbn")
+POSTERS = ("poster", "folder", "cover", "front", "albumart", "movie")
+ARTWORK = (
+    *POSTERS,
+    "fanart",
+    "backdrop",
+    "background",
+    "banner",
+    "thumb",
+    "landscape",
+    "clearlogo",
+    "clearart",
+    "logo",
+    "disc",
+    "cdart",
+    "keyart",
+    "characterart",
+)  # fmt: skip  names that media servers give to pictures of what lies beside them
+OF_A_SEASON = re.compile(r"season(\d+|-specials|-all)")
 TWO_PARTS = re.compile(r"^(?P<stem>.+)\.[A-Za-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")
 FILE_NAME = re.compile(r"^\S+\.[A-Za-z][A-Za-z0-9]{2,3}$")
 KINDS = {"video": "video", "image": "image", "book": "book"}
@@ -34,6 +56,20 @@ def is_side_text(path: str) -> bool:
     return plain.suffix.lower() in (".txt", ".text") and (
         stem in NOT_WORKS or plain.stem.lower() in NOT_WORKS
     )
+
+
+def artwork_of(path: str) -> str:
+    """Which artwork a picture is by its name: ``poster.jpg`` is a "poster", ``film-fanart.jpg`` a
+    "fanart", ``season02-poster.jpg`` that of a "season"; "" for any other file."""
+    plain = PurePath(path)
+    if plain.suffix.lower() not in PICTURE_SUFFIXES:
+        return ""
+    name = plain.stem.lower()
+    before, _, last = name.rpartition("-")
+    if OF_A_SEASON.match(name) and last in ARTWORK:
+        return "season"
+    word = (last if before else name).rstrip("0123456789")
+    return word if word in ARTWORK else ""
 
 
 def title_of(path: str) -> str:
@@ -121,14 +157,18 @@ def _look(examined: Examined) -> dict[str, Any]:
 
 
 def media_beside(path: str) -> list[str]:
-    """Files that a subtitle may belong to: ``film.en.srt`` to ``film.en.*``, else ``film.*``."""
+    """Files that a subtitle, an NFO or artwork may belong to: ``film.en.srt`` to ``film.en.*``,
+    else ``film.*``, ``film-poster.jpg`` too; never pictures."""
     plain = PurePath(path)
     match = TWO_PARTS.match(plain.stem)
     stems = [plain.stem, *([match["stem"]] if match else [])]
+    if artwork_of(path):
+        stems.append(plain.stem.rpartition("-")[0])
     names = sorted(os.listdir(plain.parent))
     return [
         str(plain.parent / name)
         for stem in stems
         for name in names
-        if PurePath(name).stem == stem and PurePath(name).suffix.lower() not in SUBTITLE_SUFFIXES
+        if PurePath(name).stem == stem
+        and PurePath(name).suffix.lower() not in (*SIDE_SUFFIXES, *PICTURE_SUFFIXES)
     ]

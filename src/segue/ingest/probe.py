@@ -12,7 +12,7 @@ from av.container import InputContainer
 from segue.core.errors import UnreadableMedia
 from segue.ingest.limits import MediaLimits
 from segue.ingest.media import Blob
-from segue.ingest.naming import SUBTITLE_SUFFIXES
+from segue.ingest.naming import NFO_SUFFIX, SUBTITLE_SUFFIXES
 
 # Demuxers of single self-contained files. Playlists (hls, concat, dash), SDP, image sequences
 # and devices stay out: they exist to open other things.
@@ -46,7 +46,7 @@ NO_LANGUAGE = ("und", "unk", "mul", "zxx", "mis")
 
 
 def sort_of(head: bytes, suffix: str) -> str:
-    """One of picture, pdf, zip, subtitle, text, stream or "" (not media).
+    """One of picture, pdf, zip, subtitle, nfo, text, stream or "" (not media).
 
     Bytes decide; the suffix only tells apart what has no signature (texts, raw MPEG frames).
     """
@@ -58,6 +58,8 @@ def sort_of(head: bytes, suffix: str) -> str:
         return "zip"
     if suffix in SUBTITLE_SUFFIXES:
         return "subtitle"
+    if suffix == NFO_SUFFIX:
+        return "nfo"
     if head[4:8] == b"ftyp" or head[:4] == b"RIFF" or head.startswith(STREAM_MAGIC):
         return "stream"
     if suffix in TEXT_SUFFIXES:

@@ -14,7 +14,7 @@ from segue.ingest.elsewhere import Elsewhere
 from segue.ingest.examiners import Examiner, Here
 from segue.ingest.group import Entry, Group, gather
 from segue.ingest.limits import MediaLimits
-from segue.ingest.naming import SUBTITLE_SUFFIXES
+from segue.ingest.naming import SIDE_SUFFIXES, artwork_of
 from segue.ingest.scan import Skipped, scan
 from segue.ingest.shelf import Place, Shelf
 from segue.ingest.sidecar import KEYS as SIDECAR_KEYS
@@ -115,7 +115,7 @@ def ingest(
     begun once ``budget_s`` seconds are used up.
     """
     ends = None if budget_s is None else time.monotonic() + budget_s
-    entries = sorted(scan(folders), key=_is_subtitle)
+    entries = sorted(scan(folders), key=_is_side_file)
     roots = tuple(str(Path(folder).resolve()) for folder in folders)
     limits = MediaLimits() if limits is None else limits
     given = {"source": source, "licence": licence}
@@ -141,8 +141,11 @@ def _examiner(
     return partial(Elsewhere, make_engine(engine, workers=workers, address=address))
 
 
-def _is_subtitle(entry: Entry) -> bool:
-    return not isinstance(entry, Group) and entry.path.lower().endswith(SUBTITLE_SUFFIXES)
+def _is_side_file(entry: Entry) -> bool:
+    """Whether it speaks of a file that must come before it."""
+    if isinstance(entry, Group):
+        return False
+    return entry.path.lower().endswith(SIDE_SUFFIXES) or bool(artwork_of(entry.path))
 
 
 def _n_files(entry: Entry) -> int:
@@ -166,7 +169,7 @@ class _Run:
         left = list(reversed(entries))
         while left and not over():
             entry = left.pop()
-            if _is_subtitle(entry):
+            if _is_side_file(entry):
                 self._finish(0)  # it needs the items before it to be committed
             self._take(self._begin(entry))
             self._finish(self._examiner.ahead)

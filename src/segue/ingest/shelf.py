@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 
 from segue.ingest.media import Asset, Found, Scene, Shot
 from segue.store import schema
+from segue.store.events import insert_ignore
 
 GROUP = "group"  # items.extra["media"] of an item of several files
 
@@ -143,6 +145,81 @@ class Shelf:
             found = {row[0]: int(row[1]) for row in tx.execute(query)}
         return next((found[path] for path in paths if path in found), None)
 
+    def alone_in(self, folder: str) -> list[str]:
+        """The one finished video of a folder; nothing where there are several."""
+        found = [path for path, _ in self._of_medium(folder, "video")]
+        return found if len(found) == 1 else []
+
+    def sounds_in(self, folder: str) -> list[int]:
+        """Items of the finished sounds of a folder."""
+        return list(dict.fromkeys(num for _, num in self._of_medium(folder, "audio")))
+
+    def anything_below(self, folder: str) -> bool:
+        """Whether a finished video or sound lies in a folder or below."""
+        with self._engine.connect() as tx:
+            return tx.execute(_below(folder, ("video", "audio")).limit(1)).first() is not None
+
+    def _of_medium(self, folder: str, media: str) -> list[tuple[str, int]]:
+        """Finished files of a folder itself, with their items."""
+        with self._engine.connect() as tx:
+            rows = tx.execute(_below(folder, (media,))).all()
+        return [(row[0], row[1]) for row in rows if os.path.dirname(row[0]) == folder]
+
+    def adorn(
+        self,
+        nums: Sequence[int],
+        posters: Sequence[Asset],
+        row: dict[str, Any],
+        old_hash: str | None,
+    ) -> None:
+        """Put posters before those that items have; those of the file's earlier version go. Of
+        several items only those that have none get them: sounds may carry a cover of their own."""
+        made = self._publish(row["content_hash"], posters) if posters else []
+        a = schema.assets.c
+        with self._engine.begin() as tx:
+            for num in nums:
+                self._drop(tx, num, {old_hash, row["content_hash"]})
+                mine = sa.and_(a.item_num == num, a.kind == "poster")
+                had = tx.execute(sa.select(a.position).where(mine)).scalars().all()
+                if had and len(nums) > 1:
+                    continue
+                for position in sorted(had, reverse=True):
+                    moved = sa.update(schema.assets).where(mine, a.position == position)
+                    tx.execute(moved.values(position=position + len(made)))
+                if made:
+                    tx.execute(sa.insert(schema.assets), [one | {"item_num": num} for one in made])
+            self._write(tx, [row | {"item_num": nums[0]}])
+
+    @staticmethod
+    def _drop(tx: sa.Connection, item_num: int, hashes: AbstractSet[str | None]) -> None:
+        """Remove an item's assets that were made of files of these hashes."""
+        a = schema.assets.c
+        for content_hash in hashes - {None}:
+            own = a.path.startswith(f"{_folder(str(content_hash))}/")
+            tx.execute(sa.delete(schema.assets).where(a.item_num == item_num, own))
+
+    def describe(
+        self,
+        item_num: int,
+        values: Mapping[str, Any],
+        extra: Mapping[str, Any],
+        ids: Mapping[str, str],
+        row: dict[str, Any],
+    ) -> None:
+        """Write what the file of ``row`` says of an item: ``values``, more ``extra``, and ``ids``
+        elsewhere by the name of whose they are."""
+        items = schema.items
+        with self._engine.begin() as tx:
+            had = tx.execute(sa.select(items.c.extra).where(items.c.num == item_num)).scalar_one()
+            news = {**values, "extra": {**had, **extra}}
+            tx.execute(sa.update(items).where(items.c.num == item_num).values(**news))
+            known = [
+                {"entity": "item", "platform": whose, "external_id": id_, "num": item_num}
+                for whose, id_ in ids.items()
+            ]
+            insert_ignore(tx, schema.identities, known)
+            self._write(tx, [row | {"item_num": item_num}])
+
     def record(self, row: dict[str, Any], gone: Sequence[str] = ()) -> None:
         """Write one file row and drop those of ``gone`` paths."""
         self.record_all([row], gone)
@@ -219,11 +296,7 @@ class Shelf:
         rows = self._publish(row["content_hash"], assets)
         a = schema.assets.c
         with self._engine.begin() as tx:
-            for content_hash in {old_hash, row["content_hash"]} - {None}:
-                mine = sa.and_(
-                    a.item_num == item_num, a.path.startswith(f"{_folder(str(content_hash))}/")
-                )
-                tx.execute(sa.delete(schema.assets).where(mine))
+            self._drop(tx, item_num, {old_hash, row["content_hash"]})
             for new in rows:
                 same = sa.and_(a.item_num == item_num, a.kind == new["kind"])
                 last = tx.execute(sa.select(sa.func.max(a.position)).where(same)).scalar()
@@ -271,6 +344,18 @@ class Shelf:
         os.replace(aside, target)
         _sync_folder(target.parent)
         return rows
+
+
+def _below(folder: str, media: Sequence[str]) -> sa.Select[tuple[str, int]]:
+    """(path, item) of finished files of some media in a folder or below it, by path."""
+    items, f = schema.items.c, schema.files.c
+    return (
+        sa.select(f.path, items.num)
+        .join_from(schema.files, schema.items, f.item_num == items.num)
+        .where(f.status == "done", f.path.startswith(f"{folder}{os.sep}", autoescape=True))
+        .where(items.extra["media"].as_string().in_(media))
+        .order_by(f.path)
+    )
 
 
 def file_row(

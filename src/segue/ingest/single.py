@@ -1,4 +1,4 @@
-"""A file that is an item by itself, or a subtitle of the file beside it."""
+"""A file that is an item by itself, or speaks of the file beside it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from segue.core.errors import UnreadableMedia
+from segue.ingest.beside import Beside
 from segue.ingest.examiners import Unfinished
-from segue.ingest.media import Asset, Examined, Found, Scene, Shot
-from segue.ingest.naming import is_side_text, item_row, media_beside
+from segue.ingest.media import Examined, Found, Scene, Shot
+from segue.ingest.naming import is_side_text, item_row
 from segue.ingest.shelf import Known, file_row
-from segue.ingest.step import ORPHAN, SIDE_TEXT, Desk, Pending, Told, decided, unchanged
+from segue.ingest.step import NFO_ORPHAN, ORPHAN, SIDE_TEXT, Desk, Pending, Told, decided, unchanged
 
 MIN_TEXT_CHARS = 40  # a shorter text is no work; beside the pictures of a post it may be
 
@@ -24,6 +25,7 @@ class Singles:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._beside = Beside(desk)
 
     def begin(self, found: Found) -> Pending:
         desk = self._desk
@@ -48,7 +50,9 @@ class Singles:
         whose sidecar is gone.
         """
         return (
-            unchanged(old, found) and old.reason != ORPHAN and old.item_num not in self._desk.groups
+            unchanged(old, found)
+            and old.reason not in (ORPHAN, NFO_ORPHAN)
+            and old.item_num not in self._desk.groups
         )
 
     def _as_before(self, found: Found, old: Known) -> Told:
@@ -83,8 +87,9 @@ class Singles:
             return "refused", desk.refuse(found, error.reason, content_hash).reason
         except Unfinished as error:
             return "refused", str(error)
-        if examined.media == "subtitle":
-            return self._attach(found, examined.assets, content_hash)
+        beside = self._beside.take(found, examined, content_hash)
+        if beside is not None:
+            return beside
         if _is_scrap(examined):
             why = f"fewer than {MIN_TEXT_CHARS} characters"
             return "refused", desk.refuse(found, why, content_hash).reason
@@ -117,16 +122,6 @@ class Singles:
         if elsewhere:
             return "attached", f"same content as {elsewhere[0]}"
         return "unchanged", ""
-
-    def _attach(self, found: Found, assets: Sequence[Asset], content_hash: str) -> tuple[str, str]:
-        desk = self._desk
-        num = desk.shelf.media_at(media_beside(found.path))
-        if num is None:
-            return "refused", desk.refuse(found, ORPHAN, content_hash).reason
-        old = desk.known.get(found.path)
-        row = file_row(found, "attached", "", content_hash, desk.clock())
-        desk.shelf.attach(num, assets, row, old.content_hash if old else None)
-        return "attached", ""
 
 
 def _is_scrap(examined: Examined) -> bool:

@@ -14,6 +14,7 @@ from segue.ingest.shelf import Grouped, Known, Shelf, file_row
 from segue.ingest.sidecar import Sidecars
 
 ORPHAN = "subtitle without a video or sound of the same name beside it"
+NFO_ORPHAN = "NFO without a video of the same name beside it, or alone in its folder"
 SIDE_TEXT = "a read-me or licence text, not a work"
 CHUNK_BYTES = 1 << 20
 

@@ -26,7 +26,7 @@ HEAD = struct.Struct("!I")  # before each message: how many bytes follow
 HERE = b""  # a message of nothing says: I am there, I have got it
 Task = Callable[[Found, MediaLimits], Outcome]
 
-MEDIA = ("video", "audio", "image", "book", "subtitle")
+MEDIA = ("video", "audio", "image", "book", "subtitle", "nfo")
 SUFFIXES = {
     "poster": "jpg",
     "keyframe": "jpg",
