@@ -132,6 +132,42 @@ for _service, _title, _about in (
     _export(_service, _title, f"{_about}\n\n{_FILES}")
 
 
+@command.command("nfo")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--person", default="", help="Whose plays and ratings they tell: their id here.")
+@click.option("--episodes", is_flag=True, help="Each episode an item, not its series.")
+@click.option(
+    "--zone", default="UTC", show_default=True,
+    help="Of the times in the files, which name none: Europe/Berlin.",
+)  # fmt: skip
+@workspace_option
+@json_option
+def nfo(
+    folders: tuple[Path, ...], person: str, episodes: bool, zone: str, workspace: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Library kept in NFO files: Kodi, Jellyfin, Emby, tinyMediaManager.
+
+    Films, series, videos and albums become items. With --person, what the files say was played and
+    rated becomes that person's history. The media need not be there.
+    """
+    from segue.connect import nfo as library
+    from segue.connect.shapes import zone_of
+    from segue.store.workspace import Workspace
+
+    options = library.Options(person, episodes, zone_of(zone))
+    with progress_bar("files", quiet=as_json) as progress:
+        done = library.read(Workspace.open(workspace), folders, options, progress)
+    if as_json:
+        counts = {"files": done.files, "refused": done.refused}
+        rejects = None if done.rejects is None else str(done.rejects)
+        click.echo(json.dumps({**counts, "rejects": rejects, **asdict(done.taken)}))
+        return
+    click.echo(f"{done.files:,} NFO files, {done.refused:,} refused\n{in_words(done.taken)}")
+    if done.rejects is not None:
+        click.echo(f"refused files and reasons: {done.rejects}")
+
+
 def _open(folder: Path, kind: str, name: str, **over: str) -> tuple[Workspace, Named]:
     from segue.config import read_settings
     from segue.connect.settings import named

@@ -346,7 +346,7 @@ class Shelf:
         return rows
 
 
-def _below(folder: str, media: Sequence[str]) -> sa.Select[tuple[str, int]]:
+def _below(folder: str, media: Sequence[str]) -> sa.Select[Any]:
     """(path, item) of finished files of some media in a folder or below it, by path."""
     items, f = schema.items.c, schema.files.c
     return (
