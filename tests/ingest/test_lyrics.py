@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 import media_makers
+from segue.ingest.examine import examine
 from segue.ingest.limits import MediaLimits
 from segue.ingest.lyrics import is_timed, lyric_assets, lyrics_in
 from segue.ingest.run import ingest
+from segue.ingest.scan import scan
 from segue.store.workspace import Workspace
 from segue.understand.run import Encoders, StepPlan, understand
 from segue.understand.sources import Cue, item_sources
@@ -34,6 +36,18 @@ def uslt(path: Path, words: str) -> Path:
     media_makers.sound(path, 1.0, "libmp3lame")
     body = b"\x01eng" + b"\xff\xfe\0\0" + words.encode("utf-16")  # its byte order mark leads
     frame = b"USLT" + len(body).to_bytes(4, "big") + b"\0\0" + body
+    size = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    path.write_bytes(b"ID3\x03\0\0" + size + frame + path.read_bytes())
+    return path
+
+
+def sylt(path: Path, lines: list[tuple[int, str]], *, kind: int = 1) -> Path:
+    """A real ID3v2.3 frame of synchronised lyrics: UTF-16, times in milliseconds."""
+    media_makers.sound(path, 1.0, "libmp3lame")
+    body = b"\x01eng\x02" + bytes([kind]) + b"\xff\xfe\0\0"
+    for time_ms, words in lines:
+        body += words.encode("utf-16") + b"\0\0" + time_ms.to_bytes(4, "big")
+    frame = b"SYLT" + len(body).to_bytes(4, "big") + b"\0\0" + body
     size = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))
     path.write_bytes(b"ID3\x03\0\0" + size + frame + path.read_bytes())
     return path
@@ -104,3 +118,22 @@ def test_of_several_lyrics_the_timed_ones_count():
     assert lyrics_in(tags) == LRC
     assert lyrics_in([{"UNSYNCEDLYRICS": PLAIN}]) == PLAIN
     assert lyrics_in([{"lyricist": "Mo"}]) == ""
+
+
+def test_synchronised_lyrics_of_id3_are_cues(folder):
+    lines = [(1000, "The tide comes in"), (3500, "and the lamps go out"), (19_500, "one by one")]
+    sylt(folder / "song.mp3", lines)
+    item = sources_of(folder)
+    assert item.cues[0] == Cue(1.0, 3.5, "The tide comes in")
+    assert [cue.text for cue in item.cues] == [words for _, words in lines]
+
+
+@pytest.mark.parametrize("cut", range(14, 120, 7))
+def test_a_damaged_id3_tag_costs_no_sound(folder, cut):
+    path = sylt(folder / "song.mp3", [(1000, "The tide comes in"), (3500, "and goes out again")])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut] + bytes([255, 255]) + whole[cut + 2 :])
+    (found,) = scan([folder])
+    told = examine(found, MediaLimits())
+    assert told.media == "audio"
+    assert any(asset.kind == "audio16k" for asset in told.assets)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
@@ -21,7 +21,7 @@ from segue.ingest.film import Film
 from segue.ingest.keyframes import pictures
 from segue.ingest.limits import MediaLimits
 from segue.ingest.loudness import LoudnessMeter
-from segue.ingest.lyrics import lyric_assets, lyrics_in
+from segue.ingest.lyrics import id3_lyrics, lyric_assets, lyrics_in
 from segue.ingest.media import Asset, Blob, Budget, Examined, Scene, Shot
 from segue.ingest.pictures import cover
 from segue.ingest.probe import (
@@ -135,7 +135,10 @@ def examine_stream(blob: Blob, limits: MediaLimits) -> Examined:
         if not seen.assets and not (sound and sound.seconds):
             why = "time limit reached" if read.out_of_time else "damaged"
             raise UnreadableMedia("media", f"nothing in it could be decoded ({why})")
-        return _result(container, claimed, seen, sound, read, limits)
+        told = _result(container, claimed, seen, sound, read, limits)
+        metadata = [container.metadata, *(s.metadata for s in container.streams)]
+        words = lyrics_in([*metadata, {"lyrics": id3_lyrics(blob)}])
+        return replace(told, assets=(*told.assets, *lyric_assets(words, limits)))
 
 
 @dataclass(frozen=True)
@@ -258,9 +261,6 @@ def _result(
     seen_s = max(seen.last_s, sound.seconds if sound else 0.0)
     if sound is not None and sound.seconds:
         assets.append(Asset("audio16k", "wav", sound.wav()))
-    assets += lyric_assets(
-        lyrics_in([container.metadata, *(s.metadata for s in container.streams)]), limits
-    )
     streams = tuple(describe_stream(s) for s in container.streams if not is_cover(s))
     genre = parts(first(tags, "genre"))
     keywords = parts(first(tags, "keywords").replace(",", ";"))

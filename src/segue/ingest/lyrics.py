@@ -1,18 +1,21 @@
 """Lyrics, in a sound's tags or in an LRC file beside it. Runs in the sandboxed child.
 
 Tags that have them: ID3 ``USLT`` (FFmpeg names it ``lyrics-eng``), Vorbis ``LYRICS`` and MP4
-``©lyr``. Many hold LRC, whose lines begin with times: ``[01:02.50]``. Those become subtitles.
+``©lyr``. Many hold LRC, whose lines begin with times: ``[01:02.50]``. Those become subtitles, as
+does ID3 ``SYLT``, which FFmpeg leaves out.
 """
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Mapping
 
 import pysubs2
+from tinytag import TinyTag
 
 from segue.ingest.limits import MediaLimits
-from segue.ingest.media import Asset
+from segue.ingest.media import Asset, Blob
 from segue.ingest.probe import clean
 
 TAG = re.compile(r"((un)?syn(c|chroni[sz])ed ?)?lyrics([-_ :].*)?", re.I)
@@ -29,6 +32,24 @@ def lyrics_in(tags: Iterable[Mapping[str, str]]) -> str:
     """The lyrics among tags; where there are several, timed ones, then the longest."""
     found = [value for some in tags for key, value in some.items() if TAG.fullmatch(key.strip())]
     return max(found, key=lambda text: (is_timed(text), len(text)), default="")
+
+
+def id3_lyrics(blob: Blob) -> str:
+    """Lyrics of an ID3v2 tag at the beginning of a file, ``SYLT`` as LRC; "" where it has none.
+
+    Damaged tags have none: the sound behind them is still good.
+    """
+    blob.seek(0)
+    if blob.read(3) != b"ID3":
+        return ""
+    blob.seek(0)
+    try:
+        told = TinyTag.get(file_obj=io.BufferedReader(blob.again()), duration=False)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  parsers raise anything on hostile bytes
+        return ""
+    return lyrics_in({"lyrics": text} for text in told.other.get("lyrics") or ())
 
 
 def is_timed(written: str) -> bool:
