@@ -14,7 +14,7 @@ from segue import config
 from segue.config import Settings
 from segue.core.errors import BadPackage, NotFound
 from segue.core.types import Catalogue, Item, Training, Vectors
-from segue.store import catalogue, events
+from segue.store import catalogue, events, tastes
 from segue.store.catalogue import StoredCatalogue
 from segue.store.workspace import Workspace
 
@@ -123,7 +123,12 @@ def load_training(workspace: Workspace) -> Training:
     people = catalogue.load_people(workspace.engine)
     weigher = read_settings(workspace).behaviour
     interactions = events.interactions(
-        workspace.engine, stored.catalogue, stored.nums, people.nums, weigher
+        workspace.engine,
+        stored.catalogue,
+        stored.nums,
+        people.nums,
+        weigher,
+        without=tastes.lent(workspace.engine),  # what others watched teaches nothing of people
     )
     if not len(interactions):
         raise NotFound("no events to learn from; bring some in with: segue import events FILE")

@@ -136,6 +136,17 @@ class Foreseeing(Protocol):
         """Forecasts for a person, and for them with each of some items."""
 
 
+@runtime_checkable
+class Placing(Protocol):
+    """A recommender that knows where items stand, in content and behaviour together."""
+
+    def places(self, items: Rows) -> Floats:
+        """(len(items), dim) float32: near are items of one taste; a zero row stands nowhere."""
+
+    def near(self, items: Rows) -> Floats:
+        """(n_items,) float32 in [-1, 1]: likeness of every item to the middle of some."""
+
+
 class Encoder(Protocol):
     """Turns clips (texts, pictures, sounds) into unit vectors."""
 

@@ -371,6 +371,20 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Lean:
+    """What a person said of their own taste, for every item.
+
+    ``values`` (n_items,) are added to an item's score, in standard deviations of the scores of the
+    person's candidates. ``why`` (n_items,) is the place in ``labels`` of what they asked for more
+    of, -1 where nothing speaks for the item.
+    """
+
+    values: Floats
+    why: Rows
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Query:
     """One question: what should this person be shown at this time?"""
 
@@ -384,6 +398,7 @@ class Query:
     added_after: float | None = None  # only items added later than this
     again: frozenset[str] = frozenset()  # kinds that may return to who wanted them …
     again_before: float = -float("inf")  # … if they met the item before this time
+    lean: Lean | None = None  # None: the person edited nothing of their taste
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -396,7 +411,7 @@ class Query:
 class Reason:
     """A part of what made a score. ``share`` is in [0, 1]; an answer's shares sum to one."""
 
-    kind: str  # history | content | popularity | profile | freshness | activity
+    kind: str  # history | content | popularity | profile | freshness | activity | taste
     text: str
     share: float
     item_ids: tuple[str, ...] = ()

@@ -104,6 +104,29 @@ class Bridge:
             out[:n] += (1 - MAPPED_SHARE) * (self.content.vectors @ self.content.vectors[row])
         return out
 
+    def joint(self, rows: Rows) -> Floats:
+        """(len(rows), dim) places in both spaces side by side, as :meth:`similar` weighs them."""
+        out = []
+        for share, values in (
+            (MAPPED_SHARE, self.places),
+            (1 - MAPPED_SHARE, self.content.vectors),
+        ):
+            part = np.zeros((len(rows), values.shape[1]), dtype=np.float32)
+            inside = rows < len(values)
+            part[inside] = np.sqrt(share) * values[rows[inside]]
+            out.append(part)
+        return np.hstack(out)
+
+    def near(self, rows: Rows) -> Floats:
+        """(n_places,) float32 in [-1, 1]: cosine of every item to the middle of some."""
+        n, dim = self.places.shape
+        middle = _unit(self.joint(rows).mean(axis=0))
+        out = np.sqrt(MAPPED_SHARE) * (self.places @ middle[:dim])
+        vectors = self.content.vectors
+        if len(vectors):
+            out[: len(vectors)] += np.sqrt(1 - MAPPED_SHARE) * (vectors @ middle[dim:])
+        return np.asarray(out[:n], dtype=np.float32)
+
     def state(self) -> Arrays:
         return {"factors": self.factors, "map": self.map, **self.content.state()}
 

@@ -26,7 +26,7 @@ from segue.core.types import (
     Scored,
     Training,
 )
-from segue.recommend import explain
+from segue.recommend import explain, lean
 from segue.recommend.blend import Blending
 from segue.recommend.bridge import Bridge
 from segue.recommend.cold import Cold
@@ -230,16 +230,21 @@ class Pipeline:
             scores[:, cold] = self._cold(histories, cold)
         return best(scores, unseen & np.isfinite(scores), k)
 
-    def _rank(
-        self, history: Histories, profile: Profile, at: float, allowed: Bools, k: int
-    ) -> tuple[Rows, Doubles, Floats]:
-        at = self.clock(history, at)
-        base = self.side.base(history, [profile], at, only=self.side.plan.proposing)
+    def _rank(self, query: Query, allowed: Bools) -> tuple[Rows, Doubles, Floats, Doubles]:
+        """Items of the list, their scores, features, and what the person's lean added."""
+        items, scores, features = self._candidates(query, allowed)
+        added = lean.added(query.lean, items, scores)
+        scores = scores + added
+        order = np.argsort(-scores, kind="stable")[: query.k]
+        return items[order], scores[order], features[order], added[order]
+
+    def _candidates(self, query: Query, allowed: Bools) -> tuple[Rows, Doubles, Floats]:
+        at = self.clock(query.history, query.at)
+        base = self.side.base(query.history, [query.profile], at, only=self.side.plan.proposing)
         _, met = shortlist(self.side, base, (allowed & self.warm)[None])
+        met = np.union1d(met, lean.proposed(query.lean, allowed & self.warm))
         items = np.union1d(met, np.flatnonzero(allowed & ~self.warm))
-        scores, features = self._score(history, profile, at, items)
-        order = np.argsort(-scores, kind="stable")[:k]
-        return items[order], scores[order], features[order]
+        return items, *self._score(query.history, query.profile, at, items)
 
     def _allowed(self, query: Query) -> Bools:
         out = np.ones(len(self.catalogue), dtype=np.bool_)
@@ -264,11 +269,27 @@ class Pipeline:
         allowed = self._allowed(query)
         if len(query.history.items) == 0:
             return self._first_list(query, allowed)
-        items, scores, features = self._rank(
-            query.history, query.profile, query.at, allowed, query.k
-        )
-        reasons = explain.reasons(self, query, items, scores, features)
+        items, scores, features, added = self._rank(query, allowed)
+        reasons = self._why(query, items, scores - added, features, added)
         return self._ranking(items, scores, reasons)
+
+    def _why(
+        self, query: Query, items: Rows, scores: Doubles, features: Floats, added: Doubles
+    ) -> list[tuple[Reason, ...]]:
+        """Reasons of items that score ``scores`` by the blend, and ``added`` by the lean."""
+        found = explain.reasons(self, query, items, scores, features)
+        if query.lean is None:
+            return found
+        return lean.with_lean(self, query.lean, found, items, scores, features, added)
+
+    def places(self, items: Rows) -> Floats:
+        return self.bridge.joint(items)
+
+    def near(self, items: Rows) -> Floats:
+        out = np.zeros(len(self.catalogue), dtype=np.float32)
+        found = self.bridge.near(items)[: len(out)]
+        out[: len(found)] = found
+        return out
 
     def reasons(self, query: Query, item_id: str) -> tuple[Reason, ...]:
         row = self.catalogue.row(item_id)
@@ -279,7 +300,11 @@ class Pipeline:
             return self._first_reasons(query, items)[0]
         at = self.clock(query.history, query.at)
         scores, features = self._score(query.history, query.profile, at, items)
-        return explain.reasons(self, query, items, scores, features)[0]
+        added = np.zeros(1)
+        if query.lean is not None:  # its unit is the spread of the person's candidates
+            _, others, _ = self._candidates(query, self._allowed(query))
+            added = lean.added(query.lean, items, others)
+        return self._why(query, items, scores, features, added)[0]
 
     def outlook(self, query: Query, item_ids: Sequence[str]) -> Outlook:
         """What the person is likely to do next; with each item, how much of it they would watch."""
@@ -327,6 +352,7 @@ class Pipeline:
     def _first_list(self, query: Query, allowed: Bools) -> Ranking:
         items = np.flatnonzero(allowed)
         scores = self.first_parts(query, items).sum(axis=1).astype(np.float64)
+        scores += lean.added(query.lean, items, scores)
         order = np.argsort(-scores, kind="stable")[: query.k]
         items, scores = items[order], scores[order]
         return self._ranking(items, scores, self._first_reasons(query, items))

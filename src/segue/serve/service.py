@@ -27,7 +27,8 @@ from segue.core.types import (
     Vectors,
 )
 from segue.serve import files
-from segue.store import events, schema
+from segue.serve.tastes import steered, stretches
+from segue.store import events, schema, tastes
 from segue.store.catalogue import StoredCatalogue, load_user
 from segue.store.insights import Insights, load_insights
 from segue.store.scenes import SceneRow, load_scenes
@@ -166,30 +167,38 @@ class Service:
     ) -> Query:
         """The question about a person as they are now; an unknown one has an empty history."""
         user, at, use = load_user(self.engine, user_id), self.clock(), self.behaviour
+        edits = tastes.edits(self.engine, user_id)
+        lent = stretches(edits)
         read = events.history(
-            self.engine, user_id, self.catalogue.nums, use, limit=self.history_limit
+            self.engine, user_id, self.catalogue.nums, use, limit=self.history_limit, without=lent
         )
         query = Query(
             user=user_id,
             history=read.history,
             at=at,
             k=k,
-            exclude=frozenset(exclude) | self._gone(user_id, read),
+            exclude=frozenset(exclude) | self._gone(user_id, read, lent),
             kinds=None if kinds is None else frozenset(kinds),
             again=frozenset(use.repeat),
             again_before=at - use.repeat_after_h * 3600,
         )
+        query = steered(query, edits, self.catalogue.catalogue, self.recommender)
         return query if user is None else replace(query, profile=user.profile)
 
-    def _gone(self, user_id: str, read: events.Read) -> frozenset[str]:
-        """What was met before the events that a question reads, and may not return."""
-        if not read.cut:
+    def _gone(
+        self, user_id: str, read: events.Read, lent: Sequence[events.Stretch]
+    ) -> frozenset[str]:
+        """What was met outside the events that a question reads, and may not return.
+
+        What others watched on a lent account may; what they hid may not.
+        """
+        if not read.cut and not lent:
             return frozenset()
         items = self.catalogue.catalogue
         inside = {items.ids[row] for row in read.history.items}
         return frozenset(
             item_id
-            for item_id, kind in events.met_ever(self.engine, user_id).items()
+            for item_id, kind in events.met_ever(self.engine, user_id, without=lent).items()
             if item_id not in inside
             and (kind in REFUSED or self.item(item_id).kind not in self.behaviour.repeat)
         )

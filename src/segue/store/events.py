@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -29,6 +29,8 @@ _COLUMNS = (
 
 
 BULK_CACHE_KB = 262_144
+Stretch = tuple[float, float]
+"""Start and end in Unix seconds; the end is outside."""
 
 
 class Weigher(Protocol):
@@ -213,19 +215,25 @@ class Read:
 
 def history(
     engine: sa.Engine, user_id: str, item_nums: npt.NDArray[np.int64], weigher: Weigher,
-    *, limit: int = 1000,
+    *, limit: int = 1000, without: Sequence[Stretch] = (),
 ) -> Read:  # fmt: skip
     """A person's history for a catalogue whose row r has key ``item_nums[r]`` (ascending).
 
-    Events on items outside the catalogue are left out. Empty for an unknown person.
+    Events on items outside the catalogue are left out, and those of the stretches ``without``.
+    Empty for an unknown person.
     """
     with engine.connect() as connection:
         found = _HISTORY.all(connection, user=user_id, limit=limit)
-    return Read(_one_history(found[::-1], item_nums, weigher), len(found) == limit)
+    own = [row for row in found[::-1] if not _inside(row[3], without)] if without else found[::-1]
+    return Read(_one_history(own, item_nums, weigher), len(found) == limit)
+
+
+def _inside(time: float, stretches: Sequence[Stretch]) -> bool:
+    return any(start <= time < end for start, end in stretches)
 
 
 _MET = _Prepared(
-    sa.select(_I.id, _E.kind)
+    sa.select(_I.id, _E.kind, _E.time)
     .join_from(schema.events, schema.items, _E.item_num == _I.num)
     .where(_E.user_num == sa.select(_U.num).where(_U.id == sa.bindparam("user")).scalar_subquery())
     .where(_E.kind != "impression", _E.kind != "skip")
@@ -233,15 +241,17 @@ _MET = _Prepared(
 )
 
 
-def met_ever(engine: sa.Engine, user_id: str) -> dict[str, str]:
+def met_ever(engine: sa.Engine, user_id: str, *, without: Sequence[Stretch] = ()) -> dict[str, str]:
     """Item id -> the last opinion or sign of consumption, over all that a person ever did.
 
     A request reads the newest events alone; what was hidden or finished before them must not come
-    back for that.
+    back for that. Of the stretches ``without`` only what was hidden counts.
     """
     with engine.connect() as connection:
         found: dict[str, str] = {}
-        for item_id, kind in _MET.all(connection, user=user_id):
+        for item_id, kind, time in _MET.all(connection, user=user_id):
+            if kind != "hide" and _inside(time, without):
+                continue
             if found.get(item_id) not in ("hide", "dislike") or kind in ("like", "rating"):
                 found[item_id] = kind
     return found
@@ -278,10 +288,17 @@ def interactions(
     item_nums: npt.NDArray[np.int64],
     user_nums: npt.NDArray[np.int64],
     weigher: Weigher,
+    *,
+    without: Mapping[int, Sequence[Stretch]] | None = None,
 ) -> Interactions:
-    """Everything people did, in time order, in rows of ``item_nums`` and ``user_nums``."""
+    """Everything people did, in time order, in rows of ``item_nums`` and ``user_nums``.
+
+    ``without`` holds the stretches of people (by key) whose events are left out.
+    """
     with engine.connect() as connection:
         found = _ALL.all(connection)
+    if without:
+        found = [row for row in found if not _inside(row[4], without.get(row[0], ()))]
     users, items, kinds, values, times = list(zip(*found, strict=True)) if found else [()] * 5
     del found
     time = np.array(times, dtype=np.float64)

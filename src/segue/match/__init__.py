@@ -1,0 +1,1 @@
+"""What joins people and content: tastes, audiences, identities, the social graph."""
