@@ -14,7 +14,7 @@ from segue import config
 from segue.config import Settings
 from segue.core.errors import BadPackage, NotFound
 from segue.core.types import Catalogue, Item, Training, Vectors
-from segue.store import catalogue, events, tastes
+from segue.store import catalogue, events, tastes, works
 from segue.store.catalogue import StoredCatalogue
 from segue.store.workspace import Workspace
 
@@ -119,7 +119,7 @@ def reembed(
 
 def load_training(workspace: Workspace) -> Training:
     """All that a workspace knows, as of its last event."""
-    stored = catalogue.load_catalogue(workspace.engine)
+    stored = works.load_works(workspace.engine)
     people = catalogue.load_people(workspace.engine)
     weigher = read_settings(workspace).behaviour
     interactions = events.interactions(
@@ -136,7 +136,9 @@ def load_training(workspace: Workspace) -> Training:
         catalogue=stored.catalogue,
         interactions=interactions,
         profiles=people.profiles,
-        content=load_content(workspace, stored.nums, _settings_encoder(workspace)),
+        content=works.content_of_works(
+            load_content(workspace, stored.nums, _settings_encoder(workspace)), stored
+        ),
         at=float(interactions.time[-1]) + 1.0,
     )
 
@@ -334,7 +336,7 @@ def nearest(
     """Items whose content is most like one item's, with the cosine, best first; across kinds."""
     from segue.understand.space import likeness
 
-    content = load_content(workspace, stored.nums)
+    content = works.content_of_works(load_content(workspace, stored.nums), stored)
     row = stored.catalogue.row(item_id)
     if content is None or row < 0 or not content.present[row]:
         return []
@@ -342,8 +344,9 @@ def nearest(
     cosines = content.values @ content.values[row]
     if space is not None:
         cosines = likeness(space, content, stored.catalogue.kinds, row)
-    cosines = np.where(content.present, cosines, -np.inf)
-    cosines[row] = -np.inf
+    cosines = np.where(content.present & stored.catalogue.shown, cosines, -np.inf)
+    speaks = stored.catalogue.stands_for
+    cosines[row if speaks is None else speaks[row]] = -np.inf
     best = np.argsort(-cosines, kind="stable")[:k]
     return [
         (stored.catalogue.items[at], float(cosines[at])) for at in best if np.isfinite(cosines[at])

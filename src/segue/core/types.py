@@ -111,9 +111,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All items of a workspace in row order."""
+    """All items of a workspace in row order.
+
+    Several rows may be one work of several platforms: ``stands_for`` is (n_items,) the row that
+    speaks for each row's work, None where each speaks for itself. The others are never shown.
+    """
 
     items: tuple[Item, ...]
+    stands_for: Rows | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -133,6 +138,13 @@ class Catalogue:
     @cached_property
     def ids(self) -> tuple[str, ...]:
         return tuple(item.id for item in self.items)
+
+    @cached_property
+    def shown(self) -> Bools:
+        """(n_items,) True where a row speaks for its work, and so may be shown."""
+        if self.stands_for is None:
+            return np.ones(len(self), dtype=np.bool_)
+        return np.asarray(self.stands_for == np.arange(len(self)))
 
     @cached_property
     def kinds(self) -> npt.NDArray[np.str_]:
@@ -399,6 +411,7 @@ class Query:
     again: frozenset[str] = frozenset()  # kinds that may return to who wanted them …
     again_before: float = -float("inf")  # … if they met the item before this time
     lean: Lean | None = None  # None: the person edited nothing of their taste
+    within: Bools | None = None  # (n_items,) only these may be shown; None: any
 
     def __post_init__(self) -> None:
         if self.k < 1:

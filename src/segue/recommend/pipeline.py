@@ -218,7 +218,7 @@ class Pipeline:
     def _rank_many(
         self, histories: Histories, profiles: Sequence[Profile], at: float, k: int
     ) -> Rows:
-        unseen = ~histories.seen()
+        unseen = ~histories.seen() & self.catalogue.shown
         scores = np.full(unseen.shape, -np.inf)
         base = self.side.base(histories, profiles, at, only=self.side.plan.proposing)
         who, what = shortlist(self.side, base, unseen & self.warm)
@@ -247,14 +247,16 @@ class Pipeline:
         return items, *self._score(query.history, query.profile, at, items)
 
     def _allowed(self, query: Query) -> Bools:
-        out = np.ones(len(self.catalogue), dtype=np.bool_)
-        out[query.history.items] = self._returning(query)
+        out = self.catalogue.shown.copy()
+        out[query.history.items] &= self._returning(query)
         excluded = self.catalogue.rows(query.exclude)
         out[excluded[excluded >= 0]] = False
         if query.kinds is not None:
             out &= np.isin(self.catalogue.kinds, list(query.kinds))
         if query.added_after is not None:
             out &= np.nan_to_num(self.catalogue.added_at, nan=-np.inf) > query.added_after
+        if query.within is not None:
+            out &= query.within
         return out
 
     def _returning(self, query: Query) -> Bools:
@@ -295,7 +297,7 @@ class Pipeline:
         row = self.catalogue.row(item_id)
         if row < 0:
             raise NotFound(f"item {item_id!r} is not in the catalogue")
-        items = np.array([row], dtype=np.intp)
+        items = np.array([self._work_of(row)], dtype=np.intp)
         if len(query.history.items) == 0:
             return self._first_reasons(query, items)[0]
         at = self.clock(query.history, query.at)
@@ -314,7 +316,7 @@ class Pipeline:
         for item_id, row in zip(item_ids, rows, strict=True):
             if row < 0:
                 raise NotFound(f"item {item_id!r} is not in the catalogue")
-        items = dict(zip(item_ids, rows.tolist(), strict=True))
+        items = {i: self._work_of(row) for i, row in zip(item_ids, rows.tolist(), strict=True)}
         at = self.clock(query.history, query.at)
         return self.outcomes.outlook(query.history, query.profile, at, items)
 
@@ -322,14 +324,21 @@ class Pipeline:
         row = self.catalogue.row(item_id)
         if row < 0:
             raise NotFound(f"item {item_id!r} is not in the catalogue")
+        row = self._work_of(row)
         likeness = self.bridge.similar(row)
-        allowed = np.ones(len(likeness), dtype=np.bool_)
+        allowed = np.zeros(len(likeness), dtype=np.bool_)
+        shown = self.catalogue.shown[: len(likeness)]
+        allowed[: len(shown)] = shown
         allowed[row : row + 1] = False
-        allowed[len(self.catalogue) :] = False
         items = best(likeness[None], (allowed & (likeness > 0))[None], k)[0]
         items = items[items >= 0]
         texts = [explain.likeness_reason(self.catalogue, row, int(i)) for i in items]
         return self._ranking(items, likeness[items].astype(np.float64), [(t,) for t in texts])
+
+    def _work_of(self, row: int) -> int:
+        """The row that speaks for the work of ``row``."""
+        stands_for = self.catalogue.stands_for
+        return row if stands_for is None else int(stands_for[row])
 
     def _ranking(
         self, items: Rows, scores: Doubles, reasons: Sequence[tuple[Reason, ...]]

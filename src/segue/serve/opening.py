@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from segue import assembly
 from segue.serve.service import Service
-from segue.store import catalogue
+from segue.store import works
 from segue.store.workspace import Workspace
 from segue.understanding import wording_of
 
@@ -12,9 +12,9 @@ from segue.understanding import wording_of
 def open_service(workspace: Workspace) -> Service:
     """All that serving needs; before the first training only catalogue and search answer."""
     settings = assembly.read_settings(workspace)  # a wrong key is told now, not at a request
-    stored = catalogue.load_catalogue(workspace.engine)
+    stored = works.load_works(workspace.engine)
     encoder = assembly.champion_encoder(workspace)
-    content = assembly.load_content(workspace, stored.nums, encoder)
+    content = works.content_of_works(assembly.load_content(workspace, stored.nums, encoder), stored)
     wording = wording_of(workspace)
     return Service(
         workspace=workspace,

@@ -16,6 +16,7 @@ from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import NotFound, SegueError
 from segue.core.protocols import Foreseeing, Recommender
 from segue.core.types import (
+    Bools,
     Event,
     Histories,
     Item,
@@ -32,6 +33,7 @@ from segue.store import events, schema, tastes
 from segue.store.catalogue import StoredCatalogue, load_user
 from segue.store.insights import Insights, load_insights
 from segue.store.scenes import SceneRow, load_scenes
+from segue.store.works import Availability, load_availability
 from segue.store.workspace import Workspace
 from segue.understand.moments import Taste, best_moment
 
@@ -147,6 +149,26 @@ class Service:
             raise NotFound(f"item {item_id!r} is not in the catalogue")
         return self.catalogue.catalogue.items[row]
 
+    def work_of(self, item_id: str) -> Item:
+        """The item that stands for the work of one item: itself, unless it is linked."""
+        self.item(item_id)
+        items = self.catalogue.catalogue
+        row = items.row(item_id)
+        return items.items[row if items.stands_for is None else int(items.stands_for[row])]
+
+    @cached_property
+    def availability(self) -> Availability:
+        """Where each work can be had; read once, as the catalogue is."""
+        return load_availability(self.engine, self.catalogue)
+
+    def has(self, platform: str) -> Bools:
+        """(n_items,) which works a platform has; :class:`NotFound` names an unknown one."""
+        known = self.availability.platforms
+        if platform not in known:
+            told = ", ".join(known) or "none yet; items get theirs from import and connect"
+            raise NotFound(f"platform {platform!r} is not known; known: {told}")
+        return self.availability.mask(platform)
+
     def record(self, batch: Sequence[Event]) -> events.Written:
         """Store events; they act on the next question."""
         return events.write(self.engine, batch)
@@ -210,11 +232,19 @@ class Service:
         return Answer(self.model().version, self._strategy(query.history), ranking)
 
     def recommend(
-        self, user_id: str, k: int, *, kinds: Collection[str] | None = None, rail: str = "for-you"
+        self,
+        user_id: str,
+        k: int,
+        *,
+        kinds: Collection[str] | None = None,
+        rail: str = "for-you",
+        platform: str | None = None,
     ) -> Answer:
-        """One list for one person, by the name of a rail."""
+        """One list for one person, by the name of a rail; of what one platform has, if named."""
         model = self.model()
         query = self.query(user_id, k=k, kinds=kinds)
+        if platform is not None:
+            query = replace(query, within=self.has(platform))
         if rail == "because":
             because = self._because(query)
             return self._answer(query, Ranking(()) if because is None else because.ranking)
@@ -314,6 +344,8 @@ class Service:
         kept: list[Scored] = []
         for entry in near:
             fits = query.kinds is None or self.item(entry.id).kind in query.kinds
+            if query.within is not None:
+                fits = fits and bool(query.within[self.catalogue.catalogue.row(entry.id)])
             if fits and entry.id not in unwanted:
                 kept.append(entry)
         ranking = Ranking(tuple(kept[: query.k]))
@@ -358,17 +390,28 @@ class Service:
         return tuple(item.title.casefold() for item in self.catalogue.catalogue.items)
 
     def find(self, words: str, k: int) -> tuple[Found, ...]:
-        """Items by words: titles that hold every word first, then what means the same."""
+        """Items by words: titles that hold every word first, then what means the same.
+
+        A work is found by the title that any platform gives it, once.
+        """
         parts = words.casefold().split()
         if not parts:
             return ()
-        items = self.catalogue.catalogue.items
+        items = self.catalogue.catalogue
         named = [row for row, title in enumerate(self._titles) if all(p in title for p in parts)]
-        named.sort(key=lambda row: (not self._titles[row].startswith(parts[0]), items[row].title))
-        hits = {row: Found(items[row].id, 1.0, "title") for row in named[:k]}
+        title_of = {row: items.items[row].title for row in named}
+        named.sort(key=lambda row: (not self._titles[row].startswith(parts[0]), title_of[row]))
+        hits: dict[str, Found] = {}
+        for row in named:
+            if len(hits) == k:
+                break
+            item_id = self.work_of(items.ids[row]).id
+            hits.setdefault(item_id, Found(item_id, 1.0, "title"))
         if self.search is not None and len(hits) < k:
-            for row, cosine in self.search(words, k):
-                hits.setdefault(int(row), Found(items[int(row)].id, float(cosine), "meaning"))
+            more = k if items.stands_for is None else 2 * k  # rows of one work count once
+            for row, cosine in self.search(words, more):
+                item_id = self.work_of(items.ids[int(row)]).id
+                hits.setdefault(item_id, Found(item_id, float(cosine), "meaning"))
         return tuple(hits.values())[:k]
 
     @cached_property

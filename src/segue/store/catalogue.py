@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from segue.core.types import Catalogue, Item, Profile, User
+from segue.core.types import Catalogue, Item, Profile, Rows, User
 from segue.store import schema
-from segue.store.events import insert_ignore, numbers
+from segue.store.events import insert_ignore, numbers, person_nums
+from segue.store.links import pointers, stands_for
 
 _ITEM_FIELDS = (
     "id", "kind", "title", "description", "tags", "creators", "year", "language", "duration_s",
@@ -151,10 +152,14 @@ def put_edges(
 
 @dataclass(frozen=True)
 class StoredCatalogue:
-    """A catalogue with the database key of each row, ascending."""
+    """A catalogue with the database key of each row, ascending.
+
+    ``told_by``: the row whose description each row has, where rows of one work were put together.
+    """
 
     catalogue: Catalogue
     nums: npt.NDArray[np.int64]
+    told_by: Rows | None = None
 
 
 def _item(row: Any) -> Item:
@@ -186,19 +191,50 @@ class StoredPeople:
 
 
 def load_people(engine: sa.Engine) -> StoredPeople:
-    """All people in row order (order of arrival)."""
+    """All people in row order (order of arrival).
+
+    The account that stands for several has the profile of all of them; what people did is read as
+    its own, so the others have no history.
+    """
     query = sa.select(schema.users).order_by(schema.users.c.num)
     with engine.connect() as connection:
         rows = connection.execute(query).mappings().all()
+        into = pointers(connection, "user")
     nums = np.array([row["num"] for row in rows], dtype=np.int64)
-    return StoredPeople(
-        tuple(row["id"] for row in rows), tuple(_profile(row) for row in rows), nums
-    )
+    profiles = [_profile(row) for row in rows]
+    speaks = stands_for(nums, into)
+    if speaks is not None:
+        accounts: dict[int, list[Profile]] = {}
+        for row in np.flatnonzero(speaks != np.arange(len(speaks))).tolist():
+            accounts.setdefault(int(speaks[row]), [profiles[speaks[row]]]).append(profiles[row])
+        for row, several in accounts.items():
+            profiles[row] = joined(several)
+    return StoredPeople(tuple(row["id"] for row in rows), tuple(profiles), nums)
 
 
 def load_user(engine: sa.Engine, user_id: str) -> User | None:
-    """One person, or None when unknown."""
-    query = sa.select(schema.users).where(schema.users.c.id == user_id)
+    """One person, or None when unknown.
+
+    Of several accounts of one person, what the first left empty is taken from the others.
+    """
+    users = sa.select(schema.users)
     with engine.connect() as connection:
-        row = connection.execute(query).mappings().first()
-    return None if row is None else User(row["id"], _profile(row))
+        nums = person_nums(connection, user_id)
+        if not nums:
+            return None
+        if len(nums) == 1:
+            row = connection.execute(users.where(schema.users.c.num == nums[0])).mappings().one()
+            return User(user_id, _profile(row))
+        rows = connection.execute(users.where(schema.users.c.num.in_(nums))).mappings()
+        accounts = {row["num"]: _profile(row) for row in rows}
+    return User(user_id, joined([accounts[num] for num in nums]))
+
+
+def joined(profiles: Sequence[Profile]) -> Profile:
+    """One person's profile of several accounts: the first that says a thing is heard."""
+    told: dict[str, Any] = {}
+    for name in _PROFILE_FIELDS:
+        said = (getattr(profile, name) for profile in profiles)
+        told[name] = next((value for value in said if value not in (None, (), "")), None)
+    told["interests"] = tuple(dict.fromkeys(i for p in profiles for i in p.interests))
+    return Profile(**told)

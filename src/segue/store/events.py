@@ -21,6 +21,7 @@ from segue.core.types import (
     Rows,
 )
 from segue.store import schema
+from segue.store.links import pointers, stands_for
 
 _COLUMNS = (
     "event_id", "user_num", "item_num", "kind", "value", "time", "platform", "session",
@@ -169,20 +170,45 @@ class _Prepared:
 
 
 _E, _I, _U = schema.events.c, schema.items.c, schema.users.c
+_WORK = schema.links.alias("work")
+# What was done with any row of a work was done with the row that stands for it.
+_ITEM = sa.func.coalesce(_WORK.c.into_num, _E.item_num)
+_LINKED = (_WORK.c.entity == "item") & (_WORK.c.num == _E.item_num)
+_DONE = schema.events.outerjoin(_WORK, _LINKED)
 _RECENT = _Prepared(
-    sa.select(_I.id, _I.title, _E.kind, _E.value, _E.time)
-    .join_from(schema.events, schema.items, _E.item_num == _I.num)
-    .join(schema.users, _E.user_num == _U.num)
-    .where(_U.id == sa.bindparam("user"))
+    sa.select(_E.time, _E.num, _I.id, _I.title, _E.kind, _E.value)
+    .select_from(_DONE.join(schema.items, _I.num == _ITEM))
+    .where(_E.user_num == sa.bindparam("user"))
     .order_by(_E.time.desc(), _E.num.desc())
     .limit(sa.bindparam("limit"))
 )
 _HISTORY = _Prepared(
-    sa.select(_E.item_num, _E.kind, _E.value, _E.time)
-    .where(_E.user_num == sa.select(_U.num).where(_U.id == sa.bindparam("user")).scalar_subquery())
+    sa.select(_E.time, _E.num, _ITEM, _E.kind, _E.value)
+    .select_from(_DONE)
+    .where(_E.user_num == sa.bindparam("user"))
     .order_by(_E.time.desc(), _E.num.desc())
     .limit(sa.bindparam("limit"))
 )
+
+
+def _whose() -> sa.Select[Any]:
+    """Keys of all accounts of one person, the one that stands for them first."""
+    own, mine = schema.links.alias("own"), schema.links.alias("mine")
+    linked = (own.c.entity == "user") & (own.c.num == _U.num)
+    root = (
+        sa.select(sa.func.coalesce(own.c.into_num, _U.num).label("num"))
+        .select_from(schema.users.outerjoin(own, linked))
+        .where(_U.id == sa.bindparam("user"))
+        .cte("root")
+    )
+    others = sa.select(mine.c.num, sa.literal(1)).where(
+        mine.c.entity == "user", mine.c.into_num == root.c.num
+    )
+    found = sa.select(root.c.num, sa.literal(0).label("place")).union_all(others).subquery()
+    return sa.select(found.c.num).order_by(found.c.place, found.c.num)
+
+
+_WHOSE = _Prepared(_whose())
 
 # In order of arrival, which every database keeps at hand; sorting by time is faster here.
 _ALL = _Prepared(sa.select(_E.user_num, _E.item_num, _E.kind, _E.value, _E.time).order_by(_E.num))
@@ -198,11 +224,28 @@ class Seen(NamedTuple):  # not a dataclass: 200 of them are made a request, five
     time: float
 
 
+def person_nums(connection: sa.Connection, user_id: str) -> tuple[int, ...]:
+    """Keys of all accounts of one person, the one that stands for them first; () when unknown."""
+    return tuple(row[0] for row in _WHOSE.all(connection, user=user_id))
+
+
+def _newest(
+    statement: _Prepared, connection: sa.Connection, user_id: str, limit: int
+) -> Sequence[tuple[Any, ...]]:
+    """A person's newest events over all their accounts; rows begin with the time and the key."""
+    nums = person_nums(connection, user_id)
+    found = [statement.all(connection, user=num, limit=limit) for num in nums]
+    if len(found) == 1:
+        return found[0]
+    every = sorted((row for rows in found for row in rows), key=lambda r: r[:2], reverse=True)
+    return every[:limit]
+
+
 def recent(engine: sa.Engine, user_id: str, limit: int = 200) -> tuple[Seen, ...]:
     """A person's last events, newest first; empty for an unknown person."""
     with engine.connect() as connection:
-        found = _RECENT.all(connection, user=user_id, limit=limit)
-    return tuple(map(Seen._make, found))
+        found = _newest(_RECENT, connection, user_id, limit)
+    return tuple(Seen._make((*row[2:], row[0])) for row in found)
 
 
 @dataclass(frozen=True)
@@ -219,12 +262,13 @@ def history(
 ) -> Read:  # fmt: skip
     """A person's history for a catalogue whose row r has key ``item_nums[r]`` (ascending).
 
-    Events on items outside the catalogue are left out, and those of the stretches ``without``.
-    Empty for an unknown person.
+    It holds what they did on every account that is theirs, with each work under the row that
+    stands for it. Events on items outside the catalogue are left out, and those of the stretches
+    ``without``. Empty for an unknown person.
     """
     with engine.connect() as connection:
-        found = _HISTORY.all(connection, user=user_id, limit=limit)
-    own = [row for row in found[::-1] if not _inside(row[3], without)] if without else found[::-1]
+        found = _newest(_HISTORY, connection, user_id, limit)
+    own = [row for row in found[::-1] if not _inside(row[0], without)] if without else found[::-1]
     return Read(_one_history(own, item_nums, weigher), len(found) == limit)
 
 
@@ -233,9 +277,9 @@ def _inside(time: float, stretches: Sequence[Stretch]) -> bool:
 
 
 _MET = _Prepared(
-    sa.select(_I.id, _E.kind, _E.time)
-    .join_from(schema.events, schema.items, _E.item_num == _I.num)
-    .where(_E.user_num == sa.select(_U.num).where(_U.id == sa.bindparam("user")).scalar_subquery())
+    sa.select(_E.time, _E.num, _I.id, _E.kind)
+    .select_from(_DONE.join(schema.items, _I.num == _ITEM))
+    .where(_E.user_num == sa.bindparam("user"))
     .where(_E.kind != "impression", _E.kind != "skip")
     .order_by(_E.time, _E.num)
 )
@@ -249,7 +293,11 @@ def met_ever(engine: sa.Engine, user_id: str, *, without: Sequence[Stretch] = ()
     """
     with engine.connect() as connection:
         found: dict[str, str] = {}
-        for item_id, kind, time in _MET.all(connection, user=user_id):
+        nums = person_nums(connection, user_id)
+        met = [row for num in nums for row in _MET.all(connection, user=num)]
+        if len(nums) > 1:
+            met.sort(key=lambda row: row[:2])
+        for time, _, item_id, kind in met:
             if kind != "hide" and _inside(time, without):
                 continue
             if found.get(item_id) not in ("hide", "dislike") or kind in ("like", "rating"):
@@ -260,11 +308,11 @@ def met_ever(engine: sa.Engine, user_id: str, *, without: Sequence[Stretch] = ()
 def _one_history(
     found: Sequence[Any], item_nums: npt.NDArray[np.int64], weigher: Weigher
 ) -> Histories:
-    columns = list(zip(*found, strict=True)) if found else [(), (), (), ()]
-    nums = np.array(columns[0], dtype=np.int64)
-    kinds = np.array(columns[1], dtype=np.str_)
-    values = np.array(columns[2], dtype=np.float32)  # None becomes NaN
-    times = np.array(columns[3], dtype=np.float64)
+    columns = list(zip(*found, strict=True)) if found else [()] * 5
+    times = np.array(columns[0], dtype=np.float64)
+    nums = np.array(columns[2], dtype=np.int64)
+    kinds = np.array(columns[3], dtype=np.str_)
+    values = np.array(columns[4], dtype=np.float32)  # None becomes NaN
     weights = weigher.weigh(kinds, values) if len(found) else values
     rows = np.searchsorted(item_nums, nums)
     known = (rows < len(item_nums)) & ~np.isnan(weights)
@@ -293,10 +341,12 @@ def interactions(
 ) -> Interactions:
     """Everything people did, in time order, in rows of ``item_nums`` and ``user_nums``.
 
+    Rows of one work, and accounts of one person, count as the row that stands for them.
     ``without`` holds the stretches of people (by key) whose events are left out.
     """
     with engine.connect() as connection:
         found = _ALL.all(connection)
+        works, accounts = pointers(connection, "item"), pointers(connection, "user")
     if without:
         found = [row for row in found if not _inside(row[4], without.get(row[0], ()))]
     users, items, kinds, values, times = list(zip(*found, strict=True)) if found else [()] * 5
@@ -307,8 +357,8 @@ def interactions(
     named = np.array(kinds, dtype=np.str_)[order]
     weight = weigher.weigh(named, value)
     kept = ~np.isnan(weight)
-    user = _rows(user_nums, users)[order][kept]
-    item = _rows(item_nums, items)[order][kept]
+    user = _rows(user_nums, users, accounts)[order][kept]
+    item = _rows(item_nums, items, works)[order][kept]
     pairs = user.astype(np.int64) * len(catalogue) + item
     return Interactions(
         users=user,
@@ -328,5 +378,7 @@ def _code(kinds: npt.NDArray[np.str_]) -> npt.NDArray[np.int8]:
     return np.array([EVENT_KINDS.index(k) for k in known.tolist()], dtype=np.int8)[at]
 
 
-def _rows(nums: npt.NDArray[np.int64], wanted: Sequence[int]) -> Rows:
-    return np.searchsorted(nums, np.array(wanted, dtype=np.int64)).astype(np.intp)
+def _rows(nums: npt.NDArray[np.int64], wanted: Sequence[int], into: Mapping[int, int]) -> Rows:
+    rows = np.searchsorted(nums, np.array(wanted, dtype=np.int64)).astype(np.intp)
+    speaks = stands_for(nums, into)
+    return rows if speaks is None else speaks[rows]

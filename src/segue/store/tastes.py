@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from segue.core.errors import BadInput
 from segue.store import schema
-from segue.store.events import Stretch, insert_ignore, numbers
+from segue.store.events import Stretch, insert_ignore, numbers, person_nums
 
 EDIT_KINDS = ("more", "less", "lent")
 
@@ -40,7 +40,7 @@ class Edit:
             )
 
 
-_T, _U = schema.taste_edits.c, schema.users.c
+_T = schema.taste_edits.c
 
 
 def _edit(row: Any) -> Edit:
@@ -49,14 +49,13 @@ def _edit(row: Any) -> Edit:
 
 
 def edits(engine: sa.Engine, user_id: str) -> tuple[Edit, ...]:
-    """What a person said, oldest first; empty for an unknown person."""
-    query = (
-        sa.select(schema.taste_edits)
-        .join_from(schema.taste_edits, schema.users, _T.user_num == _U.num)
-        .where(_U.id == user_id)
-        .order_by(_T.num)
-    )
+    """What a person said on any of their accounts, oldest first; empty for an unknown person."""
     with engine.connect() as connection:
+        nums = person_nums(connection, user_id)
+        if not nums:
+            return ()
+        mine = _T.user_num == nums[0] if len(nums) == 1 else _T.user_num.in_(nums)
+        query = sa.select(schema.taste_edits).where(mine).order_by(_T.num)
         return tuple(_edit(row) for row in connection.execute(query).mappings())
 
 
@@ -82,9 +81,9 @@ def add(engine: sa.Engine, user_id: str, edit: Edit) -> int:
 
 def remove(engine: sa.Engine, user_id: str, num: int) -> bool:
     """Take one edit of a person back. False when they have none of that number."""
-    owner = sa.select(_U.num).where(_U.id == user_id).scalar_subquery()
-    gone = sa.delete(schema.taste_edits).where(_T.num == num, _T.user_num == owner)
     with engine.begin() as connection:
+        mine = _T.user_num.in_(person_nums(connection, user_id))
+        gone = sa.delete(schema.taste_edits).where(_T.num == num, mine)
         return bool(connection.execute(gone).rowcount)
 
 
