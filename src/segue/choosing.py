@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from segue.core.errors import BadInput
+from segue.core.types import Training
 from segue.evaluate.metrics import PerUser, measure
 from segue.folds import Fold, Folds
 from segue.recommend.blend import Blend, Blending, BlendSettings
@@ -16,6 +17,7 @@ from segue.recommend.plan import Part, Plan
 from segue.recommend.windows import Window, collect
 
 Progress = Callable[[str], None]
+Look = Callable[[Training, Side], None]  # at what was fitted as of each fold, before it goes
 
 TREES = (
     BlendSettings(),
@@ -63,19 +65,29 @@ class Choice:
 
 
 def windows(
-    folds: Folds, plan: Plan, *, seed: int, fitting: Fitting, progress: Progress
+    folds: Folds,
+    plan: Plan,
+    *,
+    seed: int,
+    fitting: Fitting,
+    progress: Progress,
+    look: Look | None = None,
 ) -> Windows:
     """Fit a plan as of each fold; nothing of a fold is known to what is fitted for it."""
+    look = _nothing if look is None else look
     lessons: list[Window] = []
     side: Side | None = None
     for number, fold in enumerate(folds.lessons):
         progress(f"fitting as of {fold.name}")
         side, window = _window(fold, plan, side, seed + number, fitting)
+        look(fold.past, side)
         lessons.extend([window] if len(window.users) else [])
     progress("fitting as of validation")
     side, valid = _window(folds.valid, plan, side, seed, fitting)
+    look(folds.valid.past, side)
     progress("fitting as of test")
-    _, test = _window(folds.test, plan, side, seed, fitting)
+    side, test = _window(folds.test, plan, side, seed, fitting)
+    look(folds.test.past, side)
     for name, window in (("validation", valid), ("test", test)):
         if not len(window.users):
             raise BadInput(
@@ -83,6 +95,10 @@ def windows(
                 "import events that span a longer time"
             )
     return Windows(tuple(lessons), valid, test)
+
+
+def _nothing(_past: Training, _side: Side) -> None:
+    """Nobody looks."""
 
 
 def _window(

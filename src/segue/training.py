@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segue.choosing import Choice, Windows, best_view, choose, measured, windows
-from segue.core.errors import BadSettings
+from segue.choosing import Choice, Look, Windows, best_view, choose, measured, windows
+from segue.core.errors import BadInput, BadSettings
 from segue.core.protocols import Watcher
 from segue.core.types import Rows, Training
 from segue.evaluate.compare import Interval, bootstrap, compare
@@ -29,10 +30,12 @@ from segue.evaluate.metrics import (
 from segue.evaluate.report import Line, Report, Step, Tuned
 from segue.evaluate.segments import SegmentLine, by_segment
 from segue.folds import Fold, Folds, folds
+from segue.recommend.blend import Blending
 from segue.recommend.fitting import Fitting
 from segue.recommend.pipeline import Pipeline, strategy_of
 from segue.recommend.plan import DEFAULT, POPULARITY, Part, part_of
 from segue.recommend.registry import STRATEGIES, kind_of, missing
+from segue.recommend.takers import Collector, Takers
 from segue.tuning import tunable, tune
 
 Progress = Callable[[str], None]
@@ -96,7 +99,16 @@ def evaluate(
     training: Training, *, seed: int, progress: Progress, options: Options | None = None
 ) -> Evaluation:
     """Tune, choose on validation and measure once on test."""
-    options = Options() if options is None else options
+    return _evaluate(training, seed, progress, Options() if options is None else options)
+
+
+def _evaluate(
+    training: Training,
+    seed: int,
+    progress: Progress,
+    options: Options,
+    look: Callable[[Folds], Look] | None = None,
+) -> Evaluation:
     for name in options.strategies:
         kind_of(name)  # unknown or not installed: say so before an hour of work
     began = time.monotonic()
@@ -116,7 +128,14 @@ def evaluate(
         )
     extra = extra_parts([*options.strategies, *(t.strategy for t in tuned)], tuned)
     plan = DEFAULT.with_parts(extra)
-    found = windows(cut, plan, seed=seed, fitting=options.fitting, progress=progress)
+    found = windows(
+        cut,
+        plan,
+        seed=seed,
+        fitting=options.fitting,
+        progress=progress,
+        look=None if look is None else look(cut),
+    )
     if cut.uneven:
         found = found.standing(plan)
     choice = choose(found, plan, extra, seed=seed, progress=progress)
@@ -137,16 +156,33 @@ def train(
         raise BadSettings(
             f"split {options.split!r} is for evaluate alone; what serves is chosen on 'temporal'"
         )
-    done = evaluate(training, seed=seed, progress=progress, options=options)
+    collectors: list[Collector] = []
+
+    def look(cut: Folds) -> Look:
+        earlier = [fold.past.at for fold in (*cut.lessons, cut.valid)]
+        collectors.append(Collector.of(training, earlier, cut.test.past.at, seed))
+        return collectors[0]
+
+    done = _evaluate(training, seed, progress, options, look)
     progress("fitting what serves on everything")
     blend = done.choice.fresh()
     blend.fit((*done.found.lessons, done.found.valid, done.found.test), seed)
     pipeline = Pipeline.fit(
         training, blend, done.report.data_hash, seed=seed, fitting=options.fitting
     )
+    pipeline.takers = _takers(collectors[0], blend, seed)
     if options.work is not None:
         shutil.rmtree(options.work, ignore_errors=True)
     return Trained(pipeline, done.report)
+
+
+def _takers(collected: Collector, blend: Blending, seed: int) -> Takers | None:
+    """None where too little came of too few moments: then there are no audiences."""
+    out = Takers(horizon_days=collected.horizon_days, seed=seed)
+    with contextlib.suppress(BadInput):
+        out.fit(collected.lessons, blend)
+        return out
+    return None
 
 
 def _report(

@@ -30,11 +30,13 @@ from segue.recommend.pipeline import Line, Pipeline
 from segue.recommend.plain_blend import LinearBlend, LinearSettings, Single, SingleSettings
 from segue.recommend.plan import Plan
 from segue.recommend.registry import INSTALL_DEEP, is_deep
+from segue.recommend.takers import Takers
 
 FORMAT = 3
 MANIFEST = "manifest.json"
 OUTCOMES = "outcomes"
 COLD = "cold"
+TAKERS = "takers"
 _BLENDS: Mapping[str, tuple[Any, Any]] = {
     Blend.kind: (Blend, BlendSettings),
     LinearBlend.kind: (LinearBlend, LinearSettings),
@@ -126,6 +128,9 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         cold = Cold() if COLD in states else None
         if cold is not None:
             cold.restore(states[COLD])
+        takers = Takers() if TAKERS in states else None
+        if takers is not None:
+            takers.restore(states[TAKERS])
         lines = {name: _line(*line) for name, line in manifest["lines"].items()}
         blend = _blend(manifest, files, plan)
     except MissingExtra:
@@ -154,6 +159,7 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         data_hash=str(manifest["data_hash"]),
         version=str(manifest["version"]),
         cold=cold,
+        takers=takers,
         likeness_line=lines["likeness"],
         promise_line=lines["promise"],
         strategy=str(manifest["strategy"]),
@@ -187,6 +193,7 @@ def _states(pipeline: Pipeline) -> dict[str, Arrays]:
         **{_file(name): part.state() for name, part in pipeline.side.parts.items()},
         **({} if outcomes is None else {OUTCOMES: outcomes.state()}),
         **({} if pipeline.cold is None else {COLD: pipeline.cold.state()}),
+        **({} if pipeline.takers is None else {TAKERS: pipeline.takers.state()}),
         "side": pipeline.side.state(),
         "groups": pipeline.side.groups.state(),
         "bridge": pipeline.bridge.state(),

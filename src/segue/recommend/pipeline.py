@@ -26,7 +26,7 @@ from segue.core.types import (
     Scored,
     Training,
 )
-from segue.recommend import explain, lean
+from segue.recommend import explain, lean, one_item
 from segue.recommend.blend import Blending
 from segue.recommend.bridge import Bridge
 from segue.recommend.cold import Cold
@@ -34,6 +34,7 @@ from segue.recommend.features import ALONE, Side
 from segue.recommend.fitting import Fitting
 from segue.recommend.outcomes import Outcomes
 from segue.recommend.plan import ITEM
+from segue.recommend.takers import Takers, about, met_rows
 from segue.recommend.windows import crowd, shortlist
 
 CALIBRATION_USERS = 200
@@ -77,6 +78,7 @@ class Pipeline:
     promise_line: Line = (-1.0, 1.0)
     outcomes: Outcomes | None = None  # None: the events tell of no behaviour to forecast
     strategy: str = "blend"  # or the one column that serves alone
+    takers: Takers | None = None  # None: too little is known of the past to say who takes an item
     warm: Bools = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -319,6 +321,39 @@ class Pipeline:
         items = {i: self._work_of(row) for i, row in zip(item_ids, rows.tolist(), strict=True)}
         at = self.clock(query.history, query.at)
         return self.outcomes.outlook(query.history, query.profile, at, items)
+
+    def taking(
+        self, histories: Histories, profiles: Sequence[Profile], at: float, item: int
+    ) -> Doubles:
+        """(n_users,) probability that each takes an item (a row) soon after ``at``."""
+        takers = self.ready_takers()
+        days = about(histories, profiles, at)
+        if self.warm[item]:
+            columns = one_item.columns(self.side, histories, profiles, at, item)
+            score = self.blend.score(columns)
+            assert takers.met is not None
+            return takers.met(met_rows(self.side.plan, score, columns, days))
+        if takers.unmet is None or self.cold is None:
+            raise NotFound(
+                f"nobody has met item {self.catalogue.ids[item]!r}, and this model learned nothing "
+                "of content; import titles, tags or descriptions, then run segue train"
+            )
+        wanted = np.array([item], dtype=np.intp)
+        told = [self.cold.promise(histories, wanted), self.bridge.likeness(histories, wanted)]
+        return takers.unmet(np.hstack([*told, days]))
+
+    @property
+    def horizon_days(self) -> float:
+        """How far :meth:`taking` looks ahead."""
+        return self.ready_takers().horizon_days
+
+    def ready_takers(self) -> Takers:
+        if self.takers is None:
+            raise NotFound(
+                "this model does not say who takes an item: it is of an older version, or had too "
+                "little to learn from; run segue train (with events of two months or more)"
+            )
+        return self.takers
 
     def similar(self, item_id: str, k: int) -> Ranking:
         row = self.catalogue.row(item_id)
