@@ -19,6 +19,7 @@ from segue.store.catalogue import StoredCatalogue
 from segue.store.workspace import Workspace
 
 if TYPE_CHECKING:
+    from segue.audience import Ask, Audience, Tell
     from segue.core.protocols import Encoder, Watcher
     from segue.evaluate.report import Report
     from segue.rating import RatingReport
@@ -274,6 +275,29 @@ def load_champion(
     if champion is None:
         return None
     return package.load(workspace.models / champion.path, items, content)
+
+
+def audience(
+    workspace: Workspace, ask: Ask, *, respect: bool = False, now: float, tell: Tell
+) -> tuple[Audience, int]:
+    """The people whom an item suits, and the item's key; ``ask`` may name it by its title.
+
+    With ``respect`` those whom the settings keep in peace ``now`` are left out.
+    """
+    from segue.audience import find_audience, peace
+    from segue.store.crowd import Crowd
+
+    settings = read_settings(workspace)
+    stored = catalogue.load_catalogue(workspace.engine)
+    content = load_content(workspace, stored.nums, champion_encoder(workspace))
+    model = load_champion(workspace, stored.catalogue, content)
+    if model is None:
+        raise NotFound("no model yet; make one with: segue train")
+    row = stored.catalogue.row(ask.item_id)
+    num = int(stored.nums[row]) if row >= 0 else 0
+    kept = peace(workspace.engine, num, settings.contact, now) if respect else None
+    crowd = Crowd(workspace.engine, stored.nums, settings.behaviour, settings.history_limit)
+    return find_audience(model, crowd, ask, peace=kept, tell=tell), num
 
 
 SPACE_FILE = "space.npz"

@@ -59,6 +59,22 @@ class LargeModel:
 
 
 @dataclass(frozen=True)
+class Contact:
+    """``[contact]``: how often a person may be addressed by campaigns."""
+
+    most: int = 3  # contacts about anything …
+    days: float = 7.0  # … within so many days
+    rest_days_same_item: float = 90.0  # before the same item is offered again
+
+    def __post_init__(self) -> None:
+        if self.most < 1:
+            raise BadSettings(f"[contact] most must be >= 1, got {self.most}")
+        for name in ("days", "rest_days_same_item"):
+            if not getattr(self, name) >= 0:
+                raise BadSettings(f"[contact] {name} must be >= 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
 class Connection:
     """``[connect.NAME]``: a media server that is read, and what it may get back."""
 
@@ -86,6 +102,7 @@ class Settings:
     behaviour: BehaviourWeights = field(default_factory=BehaviourWeights)
     understand: Understanding = field(default_factory=Understanding)
     llm: LargeModel = field(default_factory=LargeModel)
+    contact: Contact = field(default_factory=Contact)
     connect: Mapping[str, Connection] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

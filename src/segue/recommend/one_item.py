@@ -140,7 +140,7 @@ def _asked(
     wanted = np.array([item], dtype=np.intp)
     for first in range(0, histories.n_users, CHUNK):
         users = np.arange(first, min(first + CHUNK, histories.n_users))
-        some = [profiles[u] for u in users]
+        some = [profiles[int(u)] for u in users]
         found = side.base(histories.take(users), some, at, wanted, only=views)
         for view in views:
             parts[view].append(found[view][:, 0])

@@ -13,7 +13,7 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -122,15 +122,9 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
     try:
         plan = Plan.from_dict(manifest["plan"])
         side, bridge = _restored(plan, states)
-        outcomes = Outcomes() if OUTCOMES in states else None
-        if outcomes is not None:
-            outcomes.restore(states[OUTCOMES])
-        cold = Cold() if COLD in states else None
-        if cold is not None:
-            cold.restore(states[COLD])
-        takers = Takers() if TAKERS in states else None
-        if takers is not None:
-            takers.restore(states[TAKERS])
+        outcomes = _maybe(Outcomes(), OUTCOMES, states)
+        cold = _maybe(Cold(), COLD, states)
+        takers = _maybe(Takers(), TAKERS, states)
         lines = {name: _line(*line) for name, line in manifest["lines"].items()}
         blend = _blend(manifest, files, plan)
     except MissingExtra:
@@ -177,6 +171,21 @@ def _blend(manifest: Mapping[str, Any], files: Mapping[str, bytes], plan: Plan) 
     texts = [files[f"blend-{n}.txt"].decode() for n in numbers]
     made: Blending = kind.of(texts, settings(**manifest["settings"]), plan)
     return made
+
+
+class _Stateful(Protocol):
+    def restore(self, state: Arrays) -> None: ...
+
+
+P = TypeVar("P", bound=_Stateful)
+
+
+def _maybe(part: P, name: str, states: Mapping[str, Arrays]) -> P | None:
+    """A part that a package may lack."""
+    if name not in states:
+        return None
+    part.restore(states[name])
+    return part
 
 
 def _line(intercept: float, slope: float) -> Line:

@@ -342,9 +342,8 @@ class Pipeline:
         told = [self.cold.promise(histories, wanted), self.bridge.likeness(histories, wanted)]
         return takers.unmet(np.hstack([*told, days]))
 
-    @property
-    def horizon_days(self) -> float:
-        """How far :meth:`taking` looks ahead."""
+    def horizon(self) -> float:
+        """How many days ahead :meth:`taking` looks."""
         return self.ready_takers().horizon_days
 
     def ready_takers(self) -> Takers:

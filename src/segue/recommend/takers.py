@@ -18,7 +18,17 @@ import numpy as np
 
 from segue.core.errors import BadInput
 from segue.core.protocols import Arrays
-from segue.core.types import DAY_S, Bools, Doubles, Floats, Histories, Interactions, Profile, Rows, Training
+from segue.core.types import (
+    DAY_S,
+    Bools,
+    Doubles,
+    Floats,
+    Histories,
+    Interactions,
+    Profile,
+    Rows,
+    Training,
+)
 from segue.recommend.blend import Blending
 from segue.recommend.bridge import Bridge
 from segue.recommend.calibrate import Calibrator, calibrator
@@ -33,6 +43,7 @@ PEOPLE = 1500  # of a cut who are looked at, of those who took something and of 
 PAIRS = 40  # untaken items of each
 LEAST_TAKEN = 100  # pairs at a cut from which something can be learned
 CHUNK = 200
+TRACE = 1e-9
 # What a person's days look like; the hour and the weekday of a cut are the same for all.
 ABOUT = tuple(name for name in PERSON if name not in ("hour", "weekday", "gender", "country",
                                                       "language", "occupation"))  # fmt: skip
@@ -219,8 +230,9 @@ class Head:
         return np.asarray(1 / (1 + np.exp(-self.forest.score(rows))))
 
     def __call__(self, rows: Floats) -> Doubles:
-        """(n,) probabilities."""
-        return self.calibrated(self.raw(rows))
+        """(n,) probabilities; a trace of what the trees say keeps apart whom calibration ties."""
+        raw = self.raw(rows)
+        return (1 - TRACE) * self.calibrated(raw) + TRACE * raw
 
     def state(self, prefix: str) -> dict[str, np.ndarray[Any, Any]]:
         text = self.booster.model_to_string().encode()

@@ -22,6 +22,7 @@ def open_service(workspace: Workspace) -> Service:
         recommender=assembly.load_champion(workspace, stored.catalogue, content),
         behaviour=settings.behaviour,
         history_limit=settings.history_limit,
+        contact=settings.contact,
         search=None if content is None else assembly.open_search(stored.catalogue, content),
         content=content,
         scene_search=assembly.open_scene_search(workspace),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import sqlalchemy as sa
 
+from segue.config import Contact
 from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import NotFound, SegueError
 from segue.core.protocols import Foreseeing, Recommender
@@ -123,6 +124,7 @@ class Service:
     scene_search: SceneSearch | None = None
     reword: Reword | None = None
     history_limit: int = 1000  # newest events of a person that a question reads
+    contact: Contact = field(default_factory=Contact)
 
     @property
     def engine(self) -> sa.Engine:
