@@ -12,6 +12,7 @@ from segue.core.errors import NotFound
 from segue.core.types import Histories, Interactions, Profile, Training
 from segue.recommend.content import Content
 from segue.recommend.linear import Linear
+from segue.recommend.newcomers import Newcomers
 from segue.recommend.popular import MomentPopular, Popular, PositionPopular
 from segue.recommend.registry import STRATEGIES, make
 from segue.recommend.sequence import Successors
@@ -25,6 +26,17 @@ class TestPopular(StrategyContract):
 class TestRecentPopular(StrategyContract):
     strategy = "recent popular"
     personal = False
+
+
+class TestNewcomers(StrategyContract):
+    strategy = "newcomers"
+
+    @pytest.fixture
+    def fitted(self):
+        # The board has one direction; its usual doubt lets popularity outweigh two likes.
+        made = Newcomers(dim=2, doubt=1.0)
+        made.fit(checkerboard())
+        return made
 
 
 class TestPositionPopular(StrategyContract):

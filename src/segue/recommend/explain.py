@@ -56,7 +56,7 @@ def reasons(
             out[place] = found
     if not warm.all():
         which = np.flatnonzero(~warm)
-        for place, found in zip(which, _cold(pipeline, query, items[~warm]), strict=True):
+        for place, found in zip(which, cold(pipeline, query, items[~warm]), strict=True):
             out[place] = found
     return out
 
@@ -71,7 +71,7 @@ def _warm(
         _compose(
             pipeline,
             query,
-            _proven(proof.tried[n], proof.drops[n]),
+            proven(proof.tried[n], proof.drops[n]),
             parts[n],
             rows[n],
             _shared_tags(pipeline.catalogue, counts, int(item)),
@@ -80,7 +80,7 @@ def _warm(
     ]
 
 
-def _proven(tried: Rows, drops: Doubles) -> list[tuple[int, float]]:
+def proven(tried: Rows, drops: Doubles) -> list[tuple[int, float]]:
     """(history position, fall of the score) of the entries to name, largest fall first."""
     pairs = [(int(t), float(d)) for t, d in zip(tried, drops, strict=True) if t >= 0 and d > 1e-9]
     return sorted(pairs, key=lambda pair: -pair[1])[:NAMED]
@@ -200,19 +200,19 @@ def _compose(
     size = {g: max(0.0, float(parts[columns].sum())) for g, columns in plan.columns_of.items()}
     # What one entry carries is part of the history's size, even where the rest pulls down.
     size["history"] = max(size["history"], proven[0][1] if proven else 0.0)
-    found = _history_reasons(pipeline.catalogue, query.history, proven, size["history"])
+    found = history_reasons(pipeline.catalogue, query.history, proven, size["history"])
     texts = {
         "content": f"shares the tags {', '.join(shared)}" if shared else "is like what you chose",
         "popularity": _popular_text(plan, row),
         "freshness": _age_text(plan, row),
-        "profile": _profile_text(query.profile),
+        "profile": profile_text(query.profile),
         "activity": "fits how much and how lately you watch",
     }
     found += [Reason(g, text, size[g]) for g, text in texts.items() if size[g] > 0]
     return normalised(found, Reason("popularity", texts["popularity"], 1.0))
 
 
-def _history_reasons(
+def history_reasons(
     catalogue: Catalogue, history: Histories, proven: Sequence[tuple[int, float]], size: float
 ) -> list[Reason]:
     if size <= 0:
@@ -264,7 +264,7 @@ def _age_text(plan: Plan, row: Floats) -> str:
     return "new here" if new else "of an age that you choose"
 
 
-def _profile_text(profile: Profile) -> str:
+def profile_text(profile: Profile) -> str:
     group = age_group(profile.age)
     words = [
         f"aged {group}" if group is not None else "",
@@ -286,7 +286,7 @@ def _shared_tags(catalogue: Catalogue, wanted: Counter[str], item: int) -> list[
     return sorted(shared, key=lambda tag: -wanted[tag])[:3]
 
 
-def _cold(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
+def cold(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
     """Items without history: content alone, with the entries that carry what it says."""
     told = pipeline.foretold(items)
     out: list[tuple[Reason, ...]] = [(NEW,)] * len(items)
@@ -300,22 +300,22 @@ def _cold(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason, .
 
 def _foretold(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
     """Reasons of items of which :class:`~segue.recommend.cold.Cold` foretells who takes them."""
-    cold, history = pipeline.cold, query.history
-    assert cold is not None
-    adds = cold.contributions(history, query.at, items).astype(np.float64)
+    model, history = pipeline.cold, query.history
+    assert model is not None
+    adds = model.contributions(history, query.at, items).astype(np.float64)
     tried = np.argsort(-adds, axis=0, kind="stable")[:STRONGEST].T  # (n_items, k)
-    whole, drops = _deleted(cold.promise, history, items, tried)
+    whole, drops = _deleted(model.promise, history, items, tried)
     nobody = Histories.of_one([], [], [], history.n_items)
     wanted = _wanted_tags(pipeline.catalogue, history)
-    usual = cold.promise(nobody, items)[0]
+    usual = model.promise(nobody, items)[0]
     holding = np.maximum(adds, 0).sum(axis=0)
     out: list[tuple[Reason, ...]] = []
     for n, item in enumerate(items.tolist()):
         if whole[n] <= 0:
             out.append((NEW,))
             continue
-        proven = _proven(tried[n], np.where(drops[n] > LEAST_FALL * whole[n], drops[n], 0))
-        named = [(t, float(adds[t, n] / holding[n])) for t, _ in proven if adds[t, n] > 0]
+        falls = proven(tried[n], np.where(drops[n] > LEAST_FALL * whole[n], drops[n], 0))
+        named = [(t, float(adds[t, n] / holding[n])) for t, _ in falls if adds[t, n] > 0]
         found = _named(pipeline, history, named, "because you {verb} {title}")
         rest = 1.0 - sum(r.share for r in found)
         # What the mean person is promised as well says nothing of this one's taste.
@@ -340,13 +340,13 @@ def _alike(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason, 
         if whole[n] <= 0:
             out.append((NEW,))
             continue
-        proven = _proven(tried[n], np.where(drops[n] > 1e-6, drops[n], 0))
-        total = sum(d for _, d in proven)
+        falls = proven(tried[n], np.where(drops[n] > 1e-6, drops[n], 0))
+        total = sum(d for _, d in falls)
         carried = min(total / float(whole[n]), 0.7)
         found = _named(
             pipeline,
             history,
-            [(t, carried * d / total) for t, d in proven],
+            [(t, carried * d / total) for t, d in falls],
             "like {title}, which you {verb}",
         )
         rest = 1.0 - sum(r.share for r in found)
@@ -389,7 +389,7 @@ def _content_text(catalogue: Catalogue, wanted: Counter[str], item: int) -> str:
 def first_reasons(part: Floats, profile: Profile) -> tuple[Reason, ...]:
     """Reasons of a cold-start list: popularity, and the person's groups."""
     popular = Reason("popularity", "popular with many people", max(float(part[0]), 0.0))
-    of_group = Reason("profile", _profile_text(profile), max(float(part[1]), 0.0))
+    of_group = Reason("profile", profile_text(profile), max(float(part[1]), 0.0))
     return normalised([popular, of_group], Reason("freshness", "new here", 1.0))
 
 

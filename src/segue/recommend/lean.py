@@ -51,7 +51,13 @@ def with_lean(
     more: Doubles,
 ) -> list[tuple[Reason, ...]]:
     """The reasons with "you asked for more of …" where that holds an item up."""
-    sizes = _sizes(pipeline, items, scores, features)
+    return told(lean, found, items, more, _sizes(pipeline, items, scores, features))
+
+
+def told(
+    lean: Lean, found: Sequence[tuple[Reason, ...]], items: Rows, more: Doubles, sizes: Doubles
+) -> list[tuple[Reason, ...]]:
+    """The reasons with the wish among them; ``sizes`` (n,) is what else holds each item up."""
     out = []
     for n, item in enumerate(items.tolist()):
         if more[n] <= 0:

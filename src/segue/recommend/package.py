@@ -25,6 +25,7 @@ from segue.recommend.blend import Blend, Blending, BlendSettings
 from segue.recommend.bridge import Bridge
 from segue.recommend.cold import Cold
 from segue.recommend.features import Side
+from segue.recommend.newcomers import Newcomers
 from segue.recommend.outcomes import Outcomes
 from segue.recommend.pipeline import Line, Pipeline
 from segue.recommend.plain_blend import LinearBlend, LinearSettings, Single, SingleSettings
@@ -37,6 +38,7 @@ MANIFEST = "manifest.json"
 OUTCOMES = "outcomes"
 COLD = "cold"
 TAKERS = "takers"
+NEWCOMERS = "newcomers"
 _BLENDS: Mapping[str, tuple[Any, Any]] = {
     Blend.kind: (Blend, BlendSettings),
     LinearBlend.kind: (LinearBlend, LinearSettings),
@@ -125,6 +127,7 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         outcomes = _maybe(Outcomes(), OUTCOMES, states)
         cold = _maybe(Cold(), COLD, states)
         takers = _maybe(Takers(), TAKERS, states)
+        newcomers = _maybe(Newcomers(), NEWCOMERS, states)
         lines = {name: _line(*line) for name, line in manifest["lines"].items()}
         blend = _blend(manifest, files, plan)
     except MissingExtra:
@@ -149,6 +152,7 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         bridge=bridge,
         blend=blend,
         outcomes=outcomes,
+        newcomers=newcomers,
         fitted_at=float(manifest["fitted_at"]),
         data_hash=str(manifest["data_hash"]),
         version=str(manifest["version"]),
@@ -201,6 +205,7 @@ def _states(pipeline: Pipeline) -> dict[str, Arrays]:
     return {
         **{_file(name): part.state() for name, part in pipeline.side.parts.items()},
         **({} if outcomes is None else {OUTCOMES: outcomes.state()}),
+        **({} if pipeline.newcomers is None else {NEWCOMERS: pipeline.newcomers.state()}),
         **({} if pipeline.cold is None else {COLD: pipeline.cold.state()}),
         **({} if pipeline.takers is None else {TAKERS: pipeline.takers.state()}),
         "side": pipeline.side.state(),

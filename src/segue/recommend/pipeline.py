@@ -26,12 +26,13 @@ from segue.core.types import (
     Scored,
     Training,
 )
-from segue.recommend import explain, lean, one_item
+from segue.recommend import explain, first_lists, lean, one_item
 from segue.recommend.blend import Blending
 from segue.recommend.bridge import Bridge
 from segue.recommend.cold import Cold
 from segue.recommend.features import ALONE, Side
 from segue.recommend.fitting import Fitting
+from segue.recommend.newcomers import Newcomers
 from segue.recommend.outcomes import Outcomes
 from segue.recommend.plan import ITEM
 from segue.recommend.takers import Takers, about, met_rows
@@ -76,6 +77,7 @@ class Pipeline:
     # Blend score expected of an item from its content alone: from likeness, from the promise.
     likeness_line: Line = (-1.0, 1.0)
     promise_line: Line = (-1.0, 1.0)
+    newcomers: Newcomers | None = None  # None: too few people to tell anything of the next one
     outcomes: Outcomes | None = None  # None: the events tell of no behaviour to forecast
     strategy: str = "blend"  # or the one column that serves alone
     takers: Takers | None = None  # None: too little is known of the past to say who takes an item
@@ -116,6 +118,10 @@ class Pipeline:
         out.cold = cold if cold.kinds else None
         out.calibrate(training, seed)
         cold.settle()
+        with contextlib.suppress(BadInput):  # too few people: newcomers are shown what is popular
+            newcomers = Newcomers()
+            newcomers.fit(training)
+            out.newcomers = newcomers
         with contextlib.suppress(BadInput):  # too little behaviour: there is simply no forecast
             outcomes = Outcomes(seed=seed)
             outcomes.fit(training)
@@ -174,7 +180,7 @@ class Pipeline:
             features[warm] = self.side.rows(views, history, [profile], at, first, items[warm])
             out[warm] = self.blend.score(features[warm])
         if not warm.all():
-            out[~warm] = self._cold(history, items[~warm])[0]
+            out[~warm] = self.unmet(history, items[~warm])[0]
         return out, features
 
     def foretold(self, items: Rows) -> Bools:
@@ -183,7 +189,7 @@ class Pipeline:
             return np.zeros(len(items), dtype=np.bool_)
         return self.cold.speaks_for(items)
 
-    def _cold(self, histories: Histories, items: Rows) -> Doubles:
+    def unmet(self, histories: Histories, items: Rows) -> Doubles:
         """(n_users, len(items)) scores of items that nobody has met."""
         out = np.empty((histories.n_users, len(items)))
         told = self.foretold(items)
@@ -215,6 +221,13 @@ class Pipeline:
                 some = people[first : first + step]
                 those = [profiles[user] for user in some]
                 out[some] = self._rank_many(histories.take(some), those, float(clock), k)
+        if self.newcomers is not None:
+            for user in np.flatnonzero(histories.counts < first_lists.FEW).tolist():
+                own = histories.take(np.array([user], dtype=np.intp))
+                unseen = np.flatnonzero(~own.seen()[0] & self.catalogue.shown)
+                score = first_lists.scores(self, own, profiles[user], unseen)
+                top = unseen[np.argsort(-score, kind="stable")[:k]]
+                out[user, : len(top)] = top
         return out
 
     def _rank_many(
@@ -229,7 +242,7 @@ class Pipeline:
         scores[who, what] = self.blend.score(rows)
         cold = np.flatnonzero(~self.warm)
         if len(cold):
-            scores[:, cold] = self._cold(histories, cold)
+            scores[:, cold] = self.unmet(histories, cold)
         return best(scores, unseen & np.isfinite(scores), k)
 
     def _rank(self, query: Query, allowed: Bools) -> tuple[Rows, Doubles, Floats, Doubles]:
@@ -271,11 +284,13 @@ class Pipeline:
 
     def recommend(self, query: Query) -> Ranking:
         allowed = self._allowed(query)
+        if first_lists.answers(self, query.history):
+            return first_lists.ranking(self, query, allowed)
         if len(query.history.items) == 0:
             return self._first_list(query, allowed)
         items, scores, features, added = self._rank(query, allowed)
         reasons = self._why(query, items, scores - added, features, added)
-        return self._ranking(items, scores, reasons)
+        return self.listed(items, scores, reasons)
 
     def _why(
         self, query: Query, items: Rows, scores: Doubles, features: Floats, added: Doubles
@@ -300,6 +315,8 @@ class Pipeline:
         if row < 0:
             raise NotFound(f"item {item_id!r} is not in the catalogue")
         items = np.array([self._work_of(row)], dtype=np.intp)
+        if first_lists.answers(self, query.history):
+            return first_lists.one(self, query, int(items[0]), self._allowed(query))
         if len(query.history.items) == 0:
             return self._first_reasons(query, items)[0]
         at = self.clock(query.history, query.at)
@@ -367,14 +384,14 @@ class Pipeline:
         items = best(likeness[None], (allowed & (likeness > 0))[None], k)[0]
         items = items[items >= 0]
         texts = [explain.likeness_reason(self.catalogue, row, int(i)) for i in items]
-        return self._ranking(items, likeness[items].astype(np.float64), [(t,) for t in texts])
+        return self.listed(items, likeness[items].astype(np.float64), [(t,) for t in texts])
 
     def _work_of(self, row: int) -> int:
         """The row that speaks for the work of ``row``."""
         stands_for = self.catalogue.stands_for
         return row if stands_for is None else int(stands_for[row])
 
-    def _ranking(
+    def listed(
         self, items: Rows, scores: Doubles, reasons: Sequence[tuple[Reason, ...]]
     ) -> Ranking:
         ids = self.catalogue.ids
@@ -398,7 +415,7 @@ class Pipeline:
         scores += lean.added(query.lean, items, scores)
         order = np.argsort(-scores, kind="stable")[: query.k]
         items, scores = items[order], scores[order]
-        return self._ranking(items, scores, self._first_reasons(query, items))
+        return self.listed(items, scores, self._first_reasons(query, items))
 
     def _first_reasons(self, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
         parts = self.first_parts(query, items)

@@ -19,6 +19,7 @@ STRATEGIES: Mapping[str, str] = {
     "recent popular": "segue.recommend.popular:RecentPopular",
     "position popular": "segue.recommend.popular:PositionPopular",
     "moment popular": "segue.recommend.popular:MomentPopular",
+    "newcomers": "segue.recommend.newcomers:Newcomers",
     "neighbours": "segue.recommend.neighbours:Neighbours",
     "neighbours in time": "segue.recommend.neighbours:NeighboursInTime",
     "bm25": "segue.recommend.neighbours:Bm25",
