@@ -23,6 +23,7 @@ from segue.store.catalogue import load_catalogue, put_items, put_users
 from segue.store.workspace import Workspace
 
 GENRES = ("Drama", "Comedy", "Sci-Fi", "Horror")
+PEOPLE = (1, 90, 160, 300, 450, 600, 720, 900)  # rows of people with long histories
 VIDEO_BYTES = bytes(range(256)) * 16
 WEIGHTS = {"rating": 1.0, "like": 1.0, "complete": 0.8, "dislike": -1.0, "hide": -1.0}
 
@@ -181,6 +182,28 @@ def service(template, tmp_path) -> Iterator[Service]:
             [(7, 0.9), (41, 0.5)][:k] if "海" in words or "sea" in words else []
         ),
     )
+    workspace.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory, before_test, pipeline):
+    """Some people of MovieLens-100K in a workspace, behind the real recommender."""
+    workspace = Workspace.create(tmp_path_factory.mktemp("taste") / "ws")
+    put_items(workspace.engine, before_test.catalogue.items)
+    seen, ids = before_test.interactions, before_test.catalogue.ids
+    assert seen.value is not None
+    batch = [
+        Event(f"e{n}", f"p{u}", ids[i], "rating", float(t), float(v))
+        for n, (u, i, t, v) in enumerate(
+            zip(seen.users, seen.items, seen.time, seen.value, strict=True)
+        )
+        if u in PEOPLE
+    ]
+    events.write(workspace.engine, batch)
+    stored_items = load_catalogue(workspace.engine)
+    assert stored_items.catalogue.ids == ids
+    at = before_test.at
+    yield Service(workspace, stored_items, pipeline, BehaviourWeights(), clock=lambda: at)
     workspace.engine.dispose()
 
 

@@ -8,41 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from segue import assembly
-from segue.core.behaviour import BehaviourWeights
 from segue.core.types import Event
-from segue.recommend.pipeline import Pipeline
 from segue.serve import tastes as serving
-from segue.serve.service import Service
 from segue.serve.tastes import Said, edit_taste, take_back_edit, taste_of
 from segue.store import events, schema
 from segue.store import tastes as stored
-from segue.store.catalogue import load_catalogue, put_items
-from segue.store.workspace import Workspace
 
-PEOPLE = (1, 90, 160, 300, 450, 600, 720, 900)  # rows of people with long histories
 K = 20
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory, before_test, pipeline: Pipeline):
-    """Some people of MovieLens-100K in a workspace, behind the real recommender."""
-    workspace = Workspace.create(tmp_path_factory.mktemp("taste") / "ws")
-    put_items(workspace.engine, before_test.catalogue.items)
-    seen, ids = before_test.interactions, before_test.catalogue.ids
-    assert seen.value is not None
-    batch = [
-        Event(f"e{n}", f"p{u}", ids[i], "rating", float(t), float(v))
-        for n, (u, i, t, v) in enumerate(
-            zip(seen.users, seen.items, seen.time, seen.value, strict=True)
-        )
-        if u in PEOPLE
-    ]
-    events.write(workspace.engine, batch)
-    stored_items = load_catalogue(workspace.engine)
-    assert stored_items.catalogue.ids == ids
-    at = before_test.at
-    yield Service(workspace, stored_items, pipeline, BehaviourWeights(), clock=lambda: at)
-    workspace.engine.dispose()
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +25,7 @@ def _nothing_edited(films):
 
 
 def _people(service):
-    known = [f"p{u}" for u in PEOPLE]
+    known = [p for p in events.keys(service.engine, schema.users) if p.startswith("p")]
     return [p for p in known if len(taste_of(service, p).interests) >= 2]
 
 

@@ -147,6 +147,15 @@ class Placing(Protocol):
         """(n_items,) float32 in [-1, 1]: likeness of every item to the middle of some."""
 
 
+@runtime_checkable
+class Asking(Protocol):
+    """A recommender that knows which items to ask a newcomer about."""
+
+    def ask(self, query: Query, answers: Sequence[tuple[str, str]], k: int) -> tuple[str, ...]:
+        """Ids of up to ``k`` items whose answers would tell most, best first; none of those
+        answered. ``answers`` are (item id, like | dislike | unknown) so far."""
+
+
 class Encoder(Protocol):
     """Turns clips (texts, pictures, sounds) into unit vectors."""
 

@@ -7,6 +7,7 @@ over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from segue.core.types import Bools, Doubles, Histories, Profile, Query, Ranking, Reason, Rows
 from segue.recommend import explain, lean
 from segue.recommend.newcomers import Newcomers
+from segue.recommend.onboarding import Questions
 
 if TYPE_CHECKING:
     from segue.recommend.pipeline import Pipeline
@@ -92,6 +94,18 @@ def reasons(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason,
         ]
         out.append(explain.normalised(found, explain.NEW))
     return out
+
+
+def ask(
+    pipeline: Pipeline, query: Query, answers: Sequence[tuple[str, str]], allowed: Bools, k: int
+) -> tuple[str, ...]:
+    """Ids of the items to ask about next; none without :class:`Newcomers`."""
+    if pipeline.newcomers is None:
+        return ()
+    rows = pipeline.catalogue.rows(item for item, _ in answers).tolist()
+    told = [(row, answer) for row, (_, answer) in zip(rows, answers, strict=True) if row >= 0]
+    found = Questions(pipeline.newcomers).ask(query.profile, told, allowed, k)
+    return tuple(pipeline.catalogue.ids[row] for row in found.tolist())
 
 
 def _model(pipeline: Pipeline) -> Newcomers:

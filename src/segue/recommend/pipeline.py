@@ -327,6 +327,9 @@ class Pipeline:
             added = lean.added(query.lean, items, others)
         return self._why(query, items, scores, features, added)[0]
 
+    def ask(self, query: Query, answers: Sequence[tuple[str, str]], k: int) -> tuple[str, ...]:
+        return first_lists.ask(self, query, answers, self._allowed(query), k)
+
     def outlook(self, query: Query, item_ids: Sequence[str]) -> Outlook:
         """What the person is likely to do next; with each item, how much of it they would watch."""
         if self.outcomes is None:

@@ -305,6 +305,21 @@ def met_ever(engine: sa.Engine, user_id: str, *, without: Sequence[Stretch] = ()
     return found
 
 
+_SHOWN = _Prepared(
+    sa.select(_I.id)
+    .join_from(schema.events, schema.items, _E.item_num == _I.num)
+    .where(_E.user_num == sa.select(_U.num).where(_U.id == sa.bindparam("user")).scalar_subquery())
+    .where(_E.kind == "impression", _E.platform == sa.bindparam("platform"))
+    .order_by(_E.num)
+)
+
+
+def shown_on(engine: sa.Engine, user_id: str, platform: str) -> tuple[str, ...]:
+    """Ids of the items that a person was only shown on a platform, oldest first."""
+    with engine.connect() as connection:
+        return tuple(row[0] for row in _SHOWN.all(connection, user=user_id, platform=platform))
+
+
 def _one_history(
     found: Sequence[Any], item_nums: npt.NDArray[np.int64], weigher: Weigher
 ) -> Histories:
