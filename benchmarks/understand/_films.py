@@ -83,6 +83,12 @@ FILMS = (
     Film("270p x264 ultrafast, 300 kb/s", "test", 18, size=(480, 270),
          options=(("preset", "ultrafast"),), bit_rate=300_000),
 )  # fmt: skip
+FRESH = (  # of clips by video models, which no setting of shots was made on
+    Film("fresh, 720p x264 fixed GOP 50", "fresh", 31, size=(1280, 720), gop=50, options=FIXED),
+    Film("fresh, 360p x264 scenecut", "fresh", 32),
+    Film("fresh, 360p x264 fixed GOP 250", "fresh", 33, suffix=".mkv", options=FIXED),
+    Film("fresh, mpeg4 GOP 12", "fresh", 34, "mpeg4", ".avi", (480, 360), 12, (), 1_200_000),
+)
 FISH, FACE, DESK = "fish", "face", "Jon Peirce"
 MOSTLY_CUTS = (0.92, 0.05, 0.03)  # films and programmes have few gradual changes
 LONG = (

@@ -233,3 +233,33 @@ def test_sizes_of_packets_tell_a_lasting_change_from_level_ones():
     assert spikes(cut, 20_000).tolist() == [25]
     assert spikes(dissolve, 20_000).tolist() == []
     assert spikes(cut, 60_000).tolist() == [], "small beside the keyframe of what follows"
+
+
+def gaze(wide: np.ndarray, left: float) -> np.ndarray:
+    """What 32 columns of a wide picture (18, n) show from ``left`` on, as a small frame."""
+    at = int(left)
+    part = left - at
+    luma = (1 - part) * wide[:, at : at + 32] + part * wide[:, at + 1 : at + 33]
+    return np.concatenate([luma.ravel(), np.full(SMALL_DIM - luma.size, 128)]).astype(np.uint8)
+
+
+def panorama(seed: int) -> np.ndarray:
+    """(18, 200) of smooth things of all sizes."""
+    rng = np.random.default_rng(seed)
+    wide = rng.normal(0, 1, (18, 232))
+    smooth = np.stack([np.convolve(row, np.ones(12) / 12, "valid") for row in wide])
+    return np.asarray(128 + 45 * smooth[:, :200] / smooth.std())
+
+
+def test_a_pan_is_no_dissolve_and_a_dissolve_between_pans_is_one():
+    times = np.arange(100) / 25
+    pans = [np.stack([gaze(panorama(n), i / 3) for i in range(100)]) for n in range(12)]
+    anyway = ShotSettings(blend_contrast=9.0)
+    misled = [boundaries(Stretch(times, pan), anyway) for pan in pans]
+    assert any(misled)  # the course of some is as even as that of a dissolve
+    assert not any(boundaries(Stretch(times, pan)) for pan in pans)
+    share = np.clip((np.arange(100) - 40) / 20, 0, 1)[:, None]
+    for one, other in zip(pans[::2], pans[1::2], strict=True):
+        mixed = ((1 - share) * one + share * other).astype(np.uint8)
+        (found,) = boundaries(Stretch(times, mixed))
+        assert 1.6 <= found.time_s <= 2.4

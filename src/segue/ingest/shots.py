@@ -49,6 +49,7 @@ class ShotSettings:
     same_structure: float = 0.8  # correlation of the ends: above it the picture is the same one
     blend_structure: float = 0.65  # the same for a dissolve: pans end in what they began with
     blend_doubt: float = 0.66  # most of residual + half the correlation
+    blend_contrast: float = 0.7  # contrast kept along the way: 0 in a dissolve, 1 in a pan
     uniform_level: float = 7.0  # standard deviation of brightness in a nearly uniform picture
     black_level: float = 40.0
     max_black_s: float = 2.0  # a longer uniform stretch is a shot of its own
@@ -207,7 +208,8 @@ def _blends(
             for at in np.flatnonzero(scores):
                 start, end = int(some[at]), int(ends[some[at]])
                 alike = structure(raw[start], raw[end])
-                if alike < use.blend_structure and residuals[at] + alike / 2 < use.blend_doubt:
+                told = alike < use.blend_structure and residuals[at] + alike / 2 < use.blend_doubt
+                if told and contrast_kept(raw[start : end + 1]) < use.blend_contrast:
                     first_s, last_s = float(times[start]), float(times[end])
                     one = Boundary((first_s + last_s) / 2, first_s, last_s, "dissolve")
                     found.append((float(scores[at]), one))
@@ -249,6 +251,23 @@ def _blend_scores(
     score = size * (1.0 - drift) * (1.0 - residual) * (1.0 - bend)
     score[~good | (residual > use.blend_residual)] = 0.0
     return score.astype(np.float32), residual
+
+
+def contrast_kept(frames: NDArray[np.uint8]) -> float:
+    """How much of the contrast that blending the first into the last frame would cost is there.
+
+    The variance of brightness runs along a parabola in a dissolve (Alattar, ISCAS 1993): half-way
+    between unlike pictures half of it is left. In a pan, where pictures are no blends however even
+    their course, it stays: 0 and 1, and near those in practice.
+    """
+    inner = frames[np.rint(np.linspace(0, len(frames) - 1, 9)).astype(np.int64), :LUMA_DIM]
+    luma = inner.astype(np.float32)
+    luma -= luma.mean(axis=1, keepdims=True)
+    variance = (luma**2).mean(axis=1)
+    share = np.linspace(0.0, 1.0, 9)
+    plain = (1 - share) * variance[0] + share * variance[-1]
+    cost = share * (1 - share) * (variance[0] + variance[-1] - 2 * (luma[0] * luma[-1]).mean())
+    return float((variance - plain + cost)[1:-1].sum() / max(float(cost[1:-1].sum()), 1e-6))
 
 
 def structure(a: Small, b: Small) -> float:
