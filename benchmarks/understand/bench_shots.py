@@ -1,7 +1,7 @@
 """Shot boundaries: ours and PySceneDetect's detectors on films whose boundaries are known.
 
-Usage: python benchmarks/understand/bench_shots.py [--tune | --long | --fresh] [--alone] [--repeat N]
-           [FILM ...]
+Usage: python benchmarks/understand/bench_shots.py [--tune | --long | --fresh] [--alone]
+           [--repeat N] [FILM ...]
 
 A cut counts as found within two frames (80 ms). A dissolve or fade counts as found by a boundary
 within it or at most three frames outside. Each boundary of a detector answers for one of the
