@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from PIL import Image
 
 import media_makers
+from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import BadSettings
 from segue.ingest.examiners import Here, Unfinished
 from segue.ingest.group import Group, joined
@@ -18,7 +20,10 @@ from segue.ingest.limits import MediaLimits
 from segue.ingest.media import Asset, Examined, Found, Scene, Shot
 from segue.ingest.run import IngestReport, Progress, ingest
 from segue.ingest.sandbox import Sandbox
+from segue.serve.service import Service
 from segue.store import schema
+from segue.store.catalogue import StoredCatalogue
+from segue.store.works import load_works
 from segue.store.workspace import Workspace
 
 GAME = """
@@ -218,6 +223,7 @@ def test_files_come_together_and_apart_with_the_sidecar(workspace, tmp_path):
         1,
         {ids["A"]: "'A', 1 events", ids["B"]: "'B', 0 events"},
     )
+    assert shown(workspace) == {"Post"}
     assert ingest(workspace, [folder]) == IngestReport(unchanged=1), "said once"
     assert set(file_states(workspace).values()) == {"done"}
     (folder / "segue-media.toml").unlink()
@@ -229,6 +235,17 @@ def test_files_come_together_and_apart_with_the_sidecar(workspace, tmp_path):
     nums = {row["item_num"] for row in rows(workspace, schema.files) if row["status"] == "done"}
     kinds = {row["num"]: row["kind"] for row in rows(workspace, schema.items)}
     assert {kinds[num] for num in nums} == {"image"}
+    assert shown(workspace) == {"A", "B"}
+
+
+def shown(workspace: Workspace) -> set[str]:
+    """Titles that may be recommended and found."""
+    catalogue = load_works(workspace.engine).catalogue
+    service = Service(workspace, StoredCatalogue(catalogue, np.zeros(0)), None, BehaviourWeights())
+    found = {hit.item_id for item in catalogue.items for hit in service.find(item.title, 9)}
+    titles = {i.title for i, ok in zip(catalogue.items, catalogue.shown, strict=True) if ok}
+    assert found == {item.id for item in catalogue.items if item.title in titles}
+    return titles
 
 
 def part(name: str, media: str, *kinds: str, **fields: Any) -> tuple[Found, Examined]:

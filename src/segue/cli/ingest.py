@@ -61,7 +61,7 @@ def _in_words(report: IngestReport) -> str:
     if report.left:
         lines.append(f"time is up: {report.left} files left for the next run")
     lines += [
-        f"without a file since its files are another item; it stays: {item} ({what})"
+        f"without a file since its files are another item; kept, but not shown: {item} ({what})"
         for item, what in report.orphaned
     ]
     lines += [f"refused {path}: {reason}" for path, reason in report.refused]

@@ -114,11 +114,13 @@ class Catalogue:
     """All items of a workspace in row order.
 
     Several rows may be one work of several platforms: ``stands_for`` is (n_items,) the row that
-    speaks for each row's work, None where each speaks for itself. The others are never shown.
+    speaks for each row's work, None where each speaks for itself. The others are never shown, nor
+    are rows that are ``withdrawn``, (n_items,) True: their media are another item by now.
     """
 
     items: tuple[Item, ...]
     stands_for: Rows | None = field(default=None, compare=False)
+    withdrawn: Bools | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -142,9 +144,10 @@ class Catalogue:
     @cached_property
     def shown(self) -> Bools:
         """(n_items,) True where a row speaks for its work, and so may be shown."""
-        if self.stands_for is None:
-            return np.ones(len(self), dtype=np.bool_)
-        return np.asarray(self.stands_for == np.arange(len(self)))
+        out = np.ones(len(self), dtype=np.bool_)
+        if self.stands_for is not None:
+            out &= self.stands_for == np.arange(len(self))
+        return out if self.withdrawn is None else out & ~self.withdrawn
 
     @cached_property
     def kinds(self) -> npt.NDArray[np.str_]:

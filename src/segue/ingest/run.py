@@ -42,8 +42,9 @@ class IngestReport:
     that was refused. ``refused`` and ``damaged`` are (path, reason).
 
     ``orphaned`` are items (id, title and events) whose files are another item since this run: the
-    folder became one item, or is one no longer, or a file has other content. They stay: the rows
-    of fitted models are those of items, and what people did with them is kept.
+    folder became one item, or is one no longer, or a file has other content. They stay, as the
+    rows of fitted models are those of items and what people did with them is kept, but are shown
+    to nobody until such a file comes back.
     """
 
     added: int = 0

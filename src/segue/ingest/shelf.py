@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from segue.ingest.media import Asset, Found, Scene, Shot
 from segue.store import schema
+from segue.store.catalogue import without_files
 from segue.store.events import insert_ignore
 
 GROUP = "group"  # items.extra["media"] of an item of several files
@@ -127,11 +128,10 @@ class Shelf:
 
     def without_files(self, nums: Collection[int]) -> list[tuple[str, str]]:
         """Those of the items that no file is of any more: (id, what is kept of it)."""
-        items, f, e = schema.items.c, schema.files.c, schema.events.c
-        has_file = sa.exists().where(f.item_num == items.num, f.status == "done")
+        items, e = schema.items.c, schema.events.c
         n_events = sa.select(sa.func.count()).where(e.item_num == items.num).scalar_subquery()
         query = sa.select(items.num, items.id, items.title, n_events).where(
-            items.content_hash.is_not(None), ~has_file
+            items.num.in_(without_files())
         )
         with self._engine.connect() as tx:
             rows = tx.execute(query.order_by(items.num)).all()

@@ -401,6 +401,7 @@ class Service:
             return ()
         items = self.catalogue.catalogue
         named = [row for row, title in enumerate(self._titles) if all(p in title for p in parts)]
+        named = [row for row in named if self._is_shown(row)]
         title_of = {row: items.items[row].title for row in named}
         named.sort(key=lambda row: (not self._titles[row].startswith(parts[0]), title_of[row]))
         hits: dict[str, Found] = {}
@@ -412,9 +413,16 @@ class Service:
         if self.search is not None and len(hits) < k:
             more = k if items.stands_for is None else 2 * k  # rows of one work count once
             for row, cosine in self.search(words, more):
+                if not self._is_shown(int(row)):
+                    continue
                 item_id = self.work_of(items.ids[int(row)]).id
                 hits.setdefault(item_id, Found(item_id, float(cosine), "meaning"))
         return tuple(hits.values())[:k]
+
+    def _is_shown(self, row: int) -> bool:
+        """Whether the work of a row may be shown."""
+        items = self.catalogue.catalogue
+        return bool(items.shown[row if items.stands_for is None else int(items.stands_for[row])])
 
     @cached_property
     def _row_of(self) -> dict[int, int]:
@@ -433,5 +441,5 @@ class Service:
                 score,
             )
             for scene, score in self.scene_search(words, k)
-            if scene.item_num in self._row_of
+            if scene.item_num in self._row_of and self._is_shown(self._row_of[scene.item_num])
         )

@@ -172,8 +172,18 @@ def load_catalogue(engine: sa.Engine) -> StoredCatalogue:
     query = sa.select(schema.items).order_by(schema.items.c.num)
     with engine.connect() as connection:
         rows = connection.execute(query).mappings().all()
+        gone = connection.execute(without_files()).scalars().all()
     nums = np.array([row["num"] for row in rows], dtype=np.int64)
-    return StoredCatalogue(Catalogue(tuple(_item(row) for row in rows)), nums)
+    withdrawn = np.isin(nums, gone) if gone else None
+    items = tuple(_item(row) for row in rows)
+    return StoredCatalogue(Catalogue(items, withdrawn=withdrawn), nums)
+
+
+def without_files() -> sa.Select[tuple[int]]:
+    """Keys of items made of media that no file is of any more: their files are another item."""
+    i, f = schema.items.c, schema.files.c
+    has_file = sa.exists().where(f.item_num == i.num, f.status == "done")
+    return sa.select(i.num).where(i.content_hash.is_not(None), ~has_file)
 
 
 def _profile(row: Any) -> Profile:

@@ -39,7 +39,12 @@ def load_works(engine: sa.Engine) -> StoredCatalogue:
             )
             told_by[root] = longest
         items[root] = filled(one, others)
-    return replace(stored, catalogue=Catalogue(tuple(items), speaks), told_by=told_by)
+    withdrawn = stored.catalogue.withdrawn
+    if withdrawn is not None:  # a work is, where all its rows are
+        there = np.bincount(speaks, ~withdrawn, minlength=len(items)) > 0
+        withdrawn = ~there[speaks]
+    made = Catalogue(tuple(items), speaks, withdrawn)
+    return replace(stored, catalogue=made, told_by=told_by)
 
 
 def groups(speaks: Rows) -> dict[int, list[int]]:
