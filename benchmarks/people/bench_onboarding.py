@@ -16,7 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -256,6 +256,9 @@ def main() -> None:
         print(f"{name:32} {found[name].mean():.4f}  known {told[name]:.2f}", flush=True)
 
     ask("no question", ways.random, 0)
+    nothing = joined([[] for _ in people], judge.n_items)
+    found["no question, former list"] = judge.pipeline(replace(model, newcomers=None), nothing)
+    told["no question, former list"] = 0.0
     ask("5 chosen", ways.chosen, 5)
     for k in (5, 10):
         ask(f"{k} random", ways.random, k)
@@ -284,7 +287,8 @@ def first_event_table(past: Training, model: Pipeline, judge: Judge) -> dict[str
             scores = strategy.scores(histories, profiles, past.at)
             out[f"{k} events: {name}"] = judge.ndcg(scores)
         out[f"{k} events: segue"] = judge.pipeline(model, histories)
-        for name in ("segue", "item-kNN", "popular", "recent popular"):
+        out[f"{k} events: blend"] = judge.pipeline(replace(model, newcomers=None), histories)
+        for name in ("segue", "blend", "item-kNN", "popular", "recent popular"):
             print(f"{k} events {name:20} {out[f'{k} events: {name}'].mean():.4f}", flush=True)
     return out
 

@@ -20,7 +20,7 @@ def _catalogue(n=90, kind="track"):
     )
 
 
-def _places(rows, seed=0, noise=0.2):
+def _places(rows, seed=0, noise=0.15):
     rng = np.random.default_rng(seed)
     middles = np.eye(3, 12)
     return (

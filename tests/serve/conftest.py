@@ -90,6 +90,14 @@ class GenreRecommender:
         return Ranking(tuple(Scored(self.catalogue.ids[r], 1.0, why) for r in near))
 
 
+class AskingRecommender(GenreRecommender):
+    """Asks a newcomer in catalogue order."""
+
+    def ask(self, query, answers, k):
+        told = {item for item, _ in answers}
+        return tuple(i for i in self.catalogue.ids if i not in told)[:k]
+
+
 def _items() -> list[Item]:
     films = [
         Item(
@@ -183,6 +191,13 @@ def service(template, tmp_path) -> Iterator[Service]:
         ),
     )
     workspace.engine.dispose()
+
+
+@pytest.fixture
+def asking(service) -> Service:
+    """The same, with questions for newcomers."""
+    service.recommender = AskingRecommender(service.catalogue.catalogue)
+    return service
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from segue.store import events
+from segue.core.types import Event
+from segue.store import events, tastes
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -214,3 +215,72 @@ def test_a_failed_write_says_so_and_keeps_the_card(page, service):
     assert _titles(page) == before
     assert page.locator(".card--going").count() == 0
     page.complaints.clear()  # the browser itself reports the broken request
+
+
+@pytest.fixture
+def fan(service):
+    """Somebody with two interests."""
+    rows = [f"film/{n}" for n in (0, 4, 8, 12, 16, 1, 5, 9, 13)]
+    batch = [Event(f"t{n}", "fan", i, "like", 1e9 + 3600.0 * n) for n, i in enumerate(rows)]
+    service.record(batch)
+    return "fan"
+
+
+def test_an_interest_is_turned_down_by_keyboard_and_taken_back(page, service, fan):
+    page.goto(f"/?user={fan}")
+    interests = page.locator(".interest h3")
+    assert interests.all_inner_texts() == ["1970s drama films", "1960s comedy films"]
+    before = _titles(page)
+    button = page.get_by_role("button", name="1970s drama films is not my taste")
+    button.focus()
+    page.keyboard.press("Enter")
+    _wait_for_list(page)
+    assert _titles(page) != before
+    page.locator(".interest--less h3", has_text="1970s drama films").wait_for()
+    assert [edit.kind for edit in tastes.edits(service.engine, fan)] == ["less"]
+    page.get_by_role("button", name="Take back what you said of 1970s drama films").click()
+    page.locator("#toast", has_text="Taken back").wait_for()
+    page.locator(".interest--less").wait_for(state="detached")
+    assert _titles(page) == before
+
+
+def test_lent_days_are_chosen_left_out_and_taken_back(page, service, fan):
+    page.goto(f"/?user={fan}")
+    page.get_by_role("button", name="I lent my account").click()
+    assert page.locator("#lend-to").input_value() == "2001-09-09"  # the last thing they did
+    page.locator("#lend-to").fill("2001-09-01")
+    page.get_by_role("button", name="Leave it out").click()
+    assert "not before" in page.locator("#lend-problem").inner_text()
+    page.locator("#lend-from").fill("2001-09-08")
+    page.locator("#lend-to").fill("2001-09-10")
+    page.get_by_role("button", name="Leave it out").click()
+    page.locator(".taste__lent", has_text="Lent 8 Sep 2001 – 10 Sep 2001").wait_for()
+    assert page.locator(".interest").count() == 0
+    page.get_by_role("button", name="Take back: lent from 8 Sep 2001").click()
+    page.locator(".interest").nth(1).wait_for()
+    assert tastes.edits(service.engine, fan) == ()
+
+
+def test_a_visitor_is_asked_answers_and_may_skip(browser, asking, serve):
+    with browser.new_context(base_url=str(serve(asking).base_url)) as context:
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        page.goto("/")
+        asked = page.locator(".ask").evaluate_all("all => all.map(one => one.dataset.ask)")
+        assert asked == [f"film/{n}" for n in range(7)]
+        before = _titles(page)
+        page.get_by_role("button", name="I like Film 3 (1963)").click()
+        _wait_for_list(page)
+        assert _titles(page) != before
+        page.locator("[data-ask='film/3']").wait_for(state="detached")
+        page.get_by_role("button", name="I do not know Film 0 (1960)").click()
+        page.locator("[data-ask='film/0']").wait_for(state="detached")
+        assert page.locator(".asking__bar .on").count() == 1
+        user = page.evaluate("document.body.dataset.user")
+        kinds = [event.kind for event in events.recent(asking.engine, user)]
+        assert sorted(kinds) == ["impression", "like"]
+        assert page.locator(".seen").count() == 1  # what was not known was not seen
+        page.get_by_role("button", name="Skip", exact=True).click()
+        assert page.locator("#asking").is_hidden()
+        page.reload()
+        assert page.locator("#asking").is_hidden()

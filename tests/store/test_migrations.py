@@ -29,6 +29,19 @@ def test_people_of_an_older_workspace_are_kept(tmp_path):
         connection.execute(
             sa.text("INSERT INTO users (id, gender, interests) VALUES ('ann', 'F', '[\"jazz\"]')")
         )
+        # What refers to people must not stand in the way.
+        connection.execute(
+            sa.text(
+                "INSERT INTO items (id, kind, title, description, tags, creators, added_at, source, "
+                "licence, extra) VALUES ('i', 'track', 'I', '', '[]', '[]', 1, '', '', '{}')"
+            )
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO events (event_id, user_num, item_num, kind, time, platform, session, "
+                "model_version) VALUES ('e', 1, 1, 'play', 1, '', '', '')"
+            )
+        )
     people = load_people(Workspace.open(workspace.root).engine)
     assert people.ids == ("ann",)
     assert people.profiles[0].interests == ("jazz",)

@@ -24,6 +24,7 @@ KIND_WORDS = {
 LEAST_SHARE = 0.3  # of a group that must carry a term …
 LEAST_SHARE_BY = 0.4  # … and more, for a person's name or a decade to stand for it
 LEAST_LIFT = 1.25
+LOOSELY = 0.5  # of these measures is enough where nothing reaches them
 MOST_TAGS = 2
 _YEAR = re.compile(r"\s*\(\d{4}\)$")
 
@@ -74,26 +75,37 @@ class Labeller:
         self, own: dict[tuple[str, str], float], others: Sequence[dict[tuple[str, str], float]]
     ) -> str:
         """Decade, tags, creator, and the kind where the catalogue holds several kinds."""
-        found: dict[str, list[tuple[float, str]]] = {"tag": [], "by": [], "decade": []}
-        for (sort, word), share in own.items():
-            least = LEAST_SHARE if sort == "tag" else LEAST_SHARE_BY
-            if sort == "kind" or share < least:
-                continue
-            usual = self._everywhere.get((sort, word), 0.0)
-            beside = float(np.mean([o.get((sort, word), 0.0) for o in others])) if others else usual
-            lift = (share + 0.02) / (0.5 * (usual + beside) + 0.02)
-            if lift >= LEAST_LIFT:
-                found[sort].append((share * float(np.log(lift)), word))
-        best = {
-            s: [word for _, word in sorted(f, key=lambda p: (-p[0], p[1]))]
-            for s, f in found.items()
-        }
+        best = self._telling(own, others, 1.0)
+        if not best["tag"]:
+            best["tag"] = self._telling(own, others, LOOSELY)["tag"]
         tags = best["tag"][:MOST_TAGS] or _commonest(own, "tag")
         kinds = [word for (sort, word), share in own.items() if sort == "kind" and share >= 0.6]
         mixed = sum(1 for sort, _ in self._everywhere if sort == "kind") > 1
         parts = [*best["decade"][:1], " & ".join(tags), *(kinds if mixed or not tags else [])]
         label = " ".join(part for part in parts if part)
         return f"{label} by {best['by'][0]}" if best["by"] else label
+
+    def _telling(
+        self,
+        own: dict[tuple[str, str], float],
+        others: Sequence[dict[tuple[str, str], float]],
+        measure: float,
+    ) -> dict[str, list[str]]:
+        """The words of each sort that a group has and its surroundings lack, most telling first."""
+        found: dict[str, list[tuple[float, str]]] = {"tag": [], "by": [], "decade": []}
+        for (sort, word), share in own.items():
+            least = LEAST_SHARE if sort == "tag" else LEAST_SHARE_BY
+            if sort == "kind" or share < measure * least:
+                continue
+            usual = self._everywhere.get((sort, word), 0.0)
+            beside = float(np.mean([o.get((sort, word), 0.0) for o in others])) if others else usual
+            lift = (share + 0.02) / (0.5 * (usual + beside) + 0.02)
+            if lift >= 1 + measure * (LEAST_LIFT - 1):
+                found[sort].append((share * float(np.log(lift)), word))
+        ordered = {
+            sort: sorted(f, key=lambda pair: (-pair[0], pair[1])) for sort, f in found.items()
+        }
+        return {sort: [word for _, word in pairs] for sort, pairs in ordered.items()}
 
 
 def _commonest(own: dict[tuple[str, str], float], sort: str) -> list[str]:

@@ -44,6 +44,8 @@ class Interests:
     least_share: float = 0.08  # of the taste; a smaller group is noise
     least_items: int = 3  # where there are more groups than one
     least_silhouette: float = 0.06  # below, the history is one interest
+    nearly: float = 0.9  # of the best silhouette is good enough for a finer cut
+    dim: int = 24  # of the person's own space, in which their items lie apart
     half_life_days: float = 180.0
 
     def of(
@@ -61,7 +63,7 @@ class Interests:
         age_days = np.maximum(at - history.times[wanted], 0) / DAY_S
         # Shares compare a person's own items: the newest is the measure of age.
         fresh = history.weights[wanted] * 0.5 ** ((age_days - age_days.min()) / self.half_life_days)
-        groups = [part for part in self._groups(unit, fresh) if len(part)]
+        groups = [part for part in self._groups(_own_space(unit, self.dim), fresh) if len(part)]
         groups.sort(key=lambda part: (-fresh[part].sum(), part[0]))
         ordered = [rows[part[_by_centre(unit[part], fresh[part])]] for part in groups]
         labels = Labeller(catalogue).labels(ordered)
@@ -83,16 +85,18 @@ class Interests:
             return everything
         tree = linkage(unit, method="ward")
         square = squareform(distances)
-        best, found = self.least_silhouette, everything
+        tried: list[tuple[float, list[Rows]]] = []
         for k in range(2, min(2 * self.most, n) + 1):
             marks = fcluster(tree, k, criterion="maxclust")
             groups = self._kept(marks, weights)
             if not 2 <= len(groups) <= self.most:
                 continue
-            score = silhouette(square, groups)
-            if score > best:
-                best, found = score, groups
-        return found
+            tried.append((silhouette(square, groups), groups))
+        best = max((score for score, _ in tried), default=0.0)
+        if best < self.least_silhouette:
+            return everything
+        good = [groups for score, groups in tried if score >= self.nearly * best]
+        return max(reversed(good), key=len)  # of equally many, those that leave out strays
 
     def _kept(self, marks: Rows, weights: Doubles) -> list[Rows]:
         parts = [np.flatnonzero(marks == mark) for mark in np.unique(marks)]
@@ -114,6 +118,15 @@ def silhouette(square: Doubles, groups: list[Rows]) -> float:
 def _by_centre(unit: Floats, weights: Doubles) -> Rows:
     """Order of a group's items: nearest to their weighted middle first."""
     return np.argsort(-(unit @ (weights @ unit)), kind="stable").astype(np.intp)
+
+
+def _own_space(unit: Floats, dim: int) -> Floats:
+    """(n, <= dim): what the items of one person differ by; what they share is taken away."""
+    if len(unit) < 3:
+        return unit
+    centred = unit - unit.mean(axis=0)
+    left, size, _ = np.linalg.svd(centred, full_matrices=False)
+    return np.asarray((left * size)[:, :dim], dtype=np.float32)
 
 
 def _unit(values: Floats) -> Floats:

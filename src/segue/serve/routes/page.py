@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -15,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 import segue
 from segue.core.types import Item, Reason
-from segue.serve import people
+from segue.serve import onboarding, people, tastes
 from segue.serve.insight_view import view
 from segue.serve.routes.api import item_out, keyframe_url, moment_text
 from segue.serve.routes.parts import Serving, url_id
@@ -30,6 +31,8 @@ FOUND_LENGTH = 24
 HISTORY_LENGTH = 16
 SIMILAR_LENGTH = 8
 SCENES_LENGTH = 6
+INTEREST_LENGTH = 3
+ASKED_LENGTH = 7
 VISITOR = "visitor-"
 
 router = APIRouter(include_in_schema=False)
@@ -49,6 +52,12 @@ def _minutes(duration_s: float | None) -> str:
     return f"{hours} h {minutes:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def _day(at: float) -> str:
+    """``3 May 1998`` of Unix seconds, in the server's time zone."""
+    when = datetime.fromtimestamp(at).astimezone()
+    return f"{when.day} {when:%b %Y}"
+
+
 def _environment() -> Environment:
     folder = Path(segue.__file__).parent / "serve" / "page" / "templates"
     environment = Environment(
@@ -58,7 +67,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "minutes": _minutes, "url_id": url_id}
+    environment.filters |= {
+        "percent": _percent,
+        "minutes": _minutes,
+        "url_id": url_id,
+        "day": _day,
+    }
     environment.globals["version"] = segue.__version__
     return environment
 
@@ -114,14 +128,49 @@ def _rails(service: Service, user: str) -> list[dict[str, Any]]:
     return [_shown(service, rail, moments) for rail in rails]
 
 
+def _taste(service: Service, user: str) -> dict[str, Any]:
+    """The panel of interests."""
+    found = tastes.taste_of(service, user)
+    cards = [
+        {
+            "label": shown.interest.label,
+            "share": shown.interest.share,
+            "n": len(shown.items),
+            "art": [_card(service, item)["art"] for item in shown.items[:INTEREST_LENGTH]],
+            "edit": shown.edit,
+        }
+        for shown in found.interests
+    ]
+    last = events.recent(service.engine, user, 1)
+    return {
+        "cards": cards,
+        "lent": [edit for edit in found.edits if edit.kind == "lent"],
+        "last": last[0].time if last else service.clock(),
+    }
+
+
+def _asking(service: Service, user: str) -> dict[str, Any]:
+    """The questions to a newcomer; none once enough is known."""
+    found = onboarding.onboarding(service, user, ASKED_LENGTH)
+    cards = [] if found.enough else [_card(service, item) for item in found.questions]
+    return {"cards": cards, "known": found.known, "enough": onboarding.ENOUGH}
+
+
 def _person(service: Service, user: str) -> dict[str, Any]:
-    """What the head of the page and the history strip show of the person."""
+    """What the head of the page, the history strip and the panels show of the person."""
     seen: list[dict[str, Any]] = []
     for event in events.recent(service.engine, user, HISTORY_LENGTH * 3):
         row = service.catalogue.catalogue.row(event.item_id)
-        if row >= 0 and len(seen) < HISTORY_LENGTH:
+        shown = event.kind != "impression"  # that was not seen
+        if shown and row >= 0 and len(seen) < HISTORY_LENGTH:
             seen.append({"event": event, "card": _card(service, service.item(event.item_id))})
-    return {"person": people.person(service.engine, user), "seen": seen, "user": user}
+    return {
+        "person": people.person(service.engine, user),
+        "seen": seen,
+        "user": user,
+        "taste": _taste(service, user),
+        "asking": _asking(service, user),
+    }
 
 
 @router.get("/")

@@ -103,7 +103,8 @@ def upgrade() -> None:
     with op.batch_alter_table("taste_edits", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_taste_edits_user_num"), ["user_num"], unique=False)
 
-    with op.batch_alter_table("users", schema=None) as batch_op:
+    # Never by a copy: SQLite refuses to drop a table that events refer to.
+    with op.batch_alter_table("users", schema=None, recreate="never") as batch_op:
         batch_op.add_column(sa.Column("device", sa.String(length=40), nullable=True))
         batch_op.add_column(
             sa.Column("shares", sa.Boolean(), server_default=sa.false(), nullable=False)
