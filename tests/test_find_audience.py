@@ -14,7 +14,7 @@ from segue.config import Contact
 from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import BadInput, NotFound
 from segue.core.types import DAY_S, Catalogue, Event, Item, Profile, User
-from segue.store import contacts, crowd, events
+from segue.store import contacts, crowd, events, links
 from segue.store.catalogue import load_catalogue, load_people, put_items, put_users
 from segue.store.crowd import Crowd
 from segue.store.workspace import Workspace
@@ -197,3 +197,45 @@ def test_what_cannot_be_answered_is_said(model: Known, source: Crowd) -> None:
 def test_the_gains_are_drawn(model: Known, source: Crowd, tmp_path: Path) -> None:
     draw_gains(find_audience(model, source, Ask("new")), tmp_path / "g.png")
     assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_linked_accounts_and_works_and_lent_stretches_are_read_as_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Workspace.create(tmp_path / "w")
+    put_items(made.engine, [Item(f"i{n}", "movie", f"Film {n}") for n in range(8)])
+    put_users(made.engine, [User(f"u{n}", Profile(age=30 if n == 6 else None)) for n in range(9)])
+    rng = np.random.default_rng(0)
+    events.write(
+        made.engine,
+        [
+            Event(f"e{n}", f"u{rng.integers(9)}", f"i{rng.integers(8)}", kind, float(day) * DAY_S)
+            for n, (kind, day) in enumerate(
+                zip(rng.choice(["like", "play", "hide", "impression"], 200), rng.random(200) * 50,
+                    strict=True)
+            )
+        ],
+    )  # fmt: skip
+    links.merge(made.engine, "item", [links.Match(4, 2, "decided")])
+    pairs = [links.Match(9, 1, "login"), links.Match(7, 2, "login")]
+    links.merge(made.engine, "user", pairs)
+    with made.engine.connect() as connection:
+        away = {num - 1 for num in links.pointers(connection, "user")}
+    assert len(away) == 2
+    people = load_people(made.engine)
+    lent = {int(people.nums[3]): [(10 * DAY_S, 30 * DAY_S)]}
+    stored = load_catalogue(made.engine)
+    whole = events.interactions(
+        made.engine, stored.catalogue, stored.nums, people.nums, BehaviourWeights(), without=lent
+    ).histories()
+    monkeypatch.setattr(crowd, "STEP", 4)
+    source = Crowd(made.engine, stored.nums, BehaviourWeights(), without=lent)
+    found = list(source.chunks(np.inf))
+    ids = [name for some in found for name in some.ids]
+    assert ids == [f"u{n}" for n in range(9) if n not in away]
+    for some in found:
+        for place, name in enumerate(some.ids):
+            mine, span = some.histories.span(place), whole.span(int(name[1:]))
+            assert some.histories.items[mine].tolist() == whole.items[span].tolist(), name
+            assert some.histories.weights[mine].tolist() == whole.weights[span].tolist()
+            assert some.profiles[place] == people.profiles[int(name[1:])]

@@ -288,15 +288,22 @@ def audience(
     from segue.store.crowd import Crowd
 
     settings = read_settings(workspace)
-    stored = catalogue.load_catalogue(workspace.engine)
+    stored = works.load_works(workspace.engine)
     content = load_content(workspace, stored.nums, champion_encoder(workspace))
+    content = works.content_of_works(content, stored)
     model = load_champion(workspace, stored.catalogue, content)
     if model is None:
         raise NotFound("no model yet; make one with: segue train")
     row = stored.catalogue.row(ask.item_id)
     num = int(stored.nums[row]) if row >= 0 else 0
     kept = peace(workspace.engine, num, settings.contact, now) if respect else None
-    crowd = Crowd(workspace.engine, stored.nums, settings.behaviour, settings.history_limit)
+    crowd = Crowd(
+        workspace.engine,
+        stored.nums,
+        settings.behaviour,
+        settings.history_limit,
+        tastes.lent(workspace.engine),
+    )
     return find_audience(model, crowd, ask, peace=kept, tell=tell), num
 
 

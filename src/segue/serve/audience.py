@@ -7,6 +7,7 @@ import threading
 from segue.audience import Addressing, Ask, Audience, find_audience, peace
 from segue.core.errors import NotFound
 from segue.serve.service import Service
+from segue.store import tastes
 from segue.store.contacts import Reached, record
 from segue.store.crowd import Crowd
 
@@ -27,7 +28,13 @@ def ask(
     model = service.model()
     if not isinstance(model, Addressing):
         raise NotFound("the model that serves does not say who takes an item; train again")
-    crowd = Crowd(service.engine, service.catalogue.nums, service.behaviour, service.history_limit)
+    crowd = Crowd(
+        service.engine,
+        service.catalogue.nums,
+        service.behaviour,
+        service.history_limit,
+        tastes.lent(service.engine),
+    )
     with _TURN:
         return find_audience(model, crowd, Ask(item_id, k, at, takers), peace=kept)
 

@@ -186,7 +186,8 @@ def without_files() -> sa.Select[tuple[int]]:
     return sa.select(i.num).where(i.content_hash.is_not(None), ~has_file)
 
 
-def _profile(row: Any) -> Profile:
+def profile_of(row: Any) -> Profile:
+    """The profile in a row of ``users``."""
     fields = {name: row[name] for name in _PROFILE_FIELDS}
     return Profile(**fields | {"interests": tuple(row["interests"] or ())})
 
@@ -211,7 +212,7 @@ def load_people(engine: sa.Engine) -> StoredPeople:
         rows = connection.execute(query).mappings().all()
         into = pointers(connection, "user")
     nums = np.array([row["num"] for row in rows], dtype=np.int64)
-    profiles = [_profile(row) for row in rows]
+    profiles = [profile_of(row) for row in rows]
     speaks = stands_for(nums, into)
     if speaks is not None:
         accounts: dict[int, list[Profile]] = {}
@@ -234,9 +235,9 @@ def load_user(engine: sa.Engine, user_id: str) -> User | None:
             return None
         if len(nums) == 1:
             row = connection.execute(users.where(schema.users.c.num == nums[0])).mappings().one()
-            return User(user_id, _profile(row))
+            return User(user_id, profile_of(row))
         rows = connection.execute(users.where(schema.users.c.num.in_(nums))).mappings()
-        accounts = {row["num"]: _profile(row) for row in rows}
+        accounts = {row["num"]: profile_of(row) for row in rows}
     return User(user_id, joined([accounts[num] for num in nums]))
 
 

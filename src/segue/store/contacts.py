@@ -26,14 +26,12 @@ def reached(
     engine: sa.Engine, item_num: int, *, most: int, since: float, since_same: float
 ) -> Reached:
     """People with ``most`` contacts or more after ``since``, or one about the item lately."""
-    c = schema.contacts.c
-    often = (
-        sa.select(c.user_num)
-        .where(c.at > since)
-        .group_by(c.user_num)
-        .having(sa.func.count() >= most)
-    )
-    same = sa.select(c.user_num).where(c.item_num == item_num, c.at > since_same).distinct()
+    c, account = schema.contacts.c, schema.links.alias()
+    linked = (account.c.entity == "user") & (account.c.num == c.user_num)
+    person = sa.func.coalesce(account.c.into_num, c.user_num)  # of several accounts, who speaks
+    told = sa.select(person).select_from(schema.contacts.outerjoin(account, linked))
+    often = told.where(c.at > since).group_by(person).having(sa.func.count() >= most)
+    same = told.where(c.item_num == item_num, c.at > since_same).distinct()
     with engine.connect() as connection:
         found = [np.sort(np.array(connection.scalars(q).all(), np.int64)) for q in (often, same)]
     return Reached(*found)

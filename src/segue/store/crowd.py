@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from segue.core.types import Histories, Interactions, Profile
+from segue.core.types import Bools, Doubles, Histories, Interactions, Profile
 from segue.store import schema
-from segue.store.catalogue import _profile
-from segue.store.events import Weigher
+from segue.store.catalogue import joined, profile_of
+from segue.store.events import Stretch, Weigher, inside
+from segue.store.links import pointers
 
 STEP = 2_000  # keys of people that are read at once: some 100 MB where each has hundreds of events
 
@@ -34,6 +35,20 @@ class People:
 
 
 @dataclass(frozen=True)
+class Links:
+    """Keys of accounts and items that are read as others."""
+
+    accounts: Mapping[int, int]
+    works: Mapping[int, int]
+
+    @staticmethod
+    def of(nums: Sequence[int], into: Mapping[int, int]) -> Nums:
+        if not into:
+            return np.array(nums, dtype=np.int64)
+        return np.array([into.get(num, num) for num in nums], dtype=np.int64)
+
+
+@dataclass(frozen=True)
 class Crowd:
     """Everybody in the store, for a catalogue whose row r has key ``item_nums[r]`` (ascending)."""
 
@@ -41,6 +56,7 @@ class Crowd:
     item_nums: Nums
     weigher: Weigher
     limit: int = 1000  # newest events of a person that are read, as for a request
+    without: Mapping[int, Sequence[Stretch]] = field(default_factory=dict)  # when others used it
 
     def size(self) -> int:
         """How many people there are."""
@@ -58,52 +74,84 @@ class Crowd:
         """All people, with what they did before a time."""
         with self.engine.connect() as connection:
             last = connection.scalar(sa.select(sa.func.max(schema.users.c.num)))
+            links = Links(pointers(connection, "user"), pointers(connection, "item"))
             for first in range(0, int(last or 0) + 1, STEP):
-                found = self._read(connection, first, first + STEP, before)
+                found = self._read(connection, links, first, before)
                 if len(found):
                     yield found
 
-    def _read(self, connection: sa.Connection, first: int, end: int, before: float) -> People:
+    def _read(self, connection: sa.Connection, links: Links, first: int, before: float) -> People:
         u, e = schema.users.c, schema.events.c
-        query = sa.select(schema.users).where(u.num >= first, u.num < end).order_by(u.num)
-        rows = connection.execute(query).mappings().all()
-        nums = np.array([row["num"] for row in rows], dtype=np.int64)
+        end = first + STEP
+        others = [num for num, into in links.accounts.items() if first <= into < end]
+        query = sa.select(schema.users).where(
+            ((u.num >= first) & (u.num < end)) | u.num.in_(others)
+        )
+        rows = connection.execute(query.order_by(u.num)).mappings().all()
+        speaks = [row for row in rows if row["num"] not in links.accounts]
+        nums = np.array([row["num"] for row in speaks], dtype=np.int64)
         events = connection.execute(
             sa.select(e.user_num, e.item_num, e.kind, e.value, e.time)
-            .where(e.user_num >= first, e.user_num < end, e.time < before)
+            .where(
+                ((e.user_num >= first) & (e.user_num < end)) | e.user_num.in_(others),
+                e.time < before,
+            )
             .order_by(e.user_num, e.time, e.num)
         ).all()
-        columns: list[tuple[Any, ...]] = list(zip(*events, strict=True)) if events else [()] * 5
+        own = events
+        if links.accounts or self.without:
+            away = {num for num, into in links.accounts.items() if not first <= into < end}
+            own = [
+                row
+                for row in events
+                if row[0] not in away and not inside(row[4], self.without.get(row[0], ()))
+            ]
+        columns: list[tuple[Any, ...]] = list(zip(*own, strict=True)) if own else [()] * 5
         return People(
-            tuple(row["id"] for row in rows),
+            tuple(row["id"] for row in speaks),
             nums,
-            tuple(_profile(row) for row in rows),
-            self._histories(nums, columns),
+            _profiles(rows, links.accounts),
+            self._histories(nums, columns, links),
         )
 
-    def _histories(self, nums: Nums, columns: list[tuple[Any, ...]]) -> Histories:
-        user = np.searchsorted(nums, np.array(columns[0], dtype=np.int64))
-        item = np.array(columns[1], dtype=np.int64)
+    def _histories(self, nums: Nums, columns: list[tuple[Any, ...]], links: Links) -> Histories:
+        user = np.searchsorted(nums, links.of(columns[0], links.accounts))
+        item = links.of(columns[1], links.works)
         kinds = np.array(columns[2], dtype=np.str_)
         values = np.array(columns[3], dtype=np.float32)  # None becomes NaN
         time = np.array(columns[4], dtype=np.float64)
         weight = self.weigher.weigh(kinds, values) if len(time) else values
-        counts = np.bincount(user, minlength=len(nums))
-        rank = np.repeat(np.cumsum(counts), counts) - 1 - np.arange(len(user))  # 0: the newest
         row = np.searchsorted(self.item_nums, item)
-        kept = (rank < self.limit) & (row < len(self.item_nums)) & ~np.isnan(weight)
+        kept = (row < len(self.item_nums)) & ~np.isnan(weight)
         kept[kept] = self.item_nums[row[kept]] == item[kept]
-        user, row = user[kept].astype(np.intp), row[kept].astype(np.intp)
+        kept &= self._newest(user, time)
+        order = np.flatnonzero(kept)[np.argsort(time[kept], kind="stable")]
+        user, row = user[order].astype(np.intp), row[order].astype(np.intp)
         pairs = user.astype(np.int64) * len(self.item_nums) + row
-        # By person and time already: what stands after each event needs the order of a person only.
-        standing = self.weigher.running(pairs, kinds[kept], weight[kept])
-        order = np.argsort(time[kept], kind="stable")
         return Interactions(
-            users=user[order],
-            items=row[order],
-            weight=standing[order],
-            time=time[kept][order],
+            users=user,
+            items=row,
+            weight=self.weigher.running(pairs, kinds[order], weight[order]),
+            time=time[order],
             n_users=len(nums),
             n_items=len(self.item_nums),
-            value=values[kept][order],
+            value=values[order],
         ).histories()
+
+    def _newest(self, user: Nums, time: Doubles) -> Bools:
+        """(n,): is it among the newest events of its person that are read?"""
+        order = np.lexsort((time, user))
+        counts = np.bincount(user)
+        ends = np.repeat(np.cumsum(counts), counts)
+        out = np.zeros(len(user), dtype=np.bool_)
+        out[order] = ends - np.arange(len(user)) <= self.limit
+        return out
+
+
+def _profiles(rows: Sequence[Any], accounts: Mapping[int, int]) -> tuple[Profile, ...]:
+    """Of everybody who speaks for themselves, with what their other accounts tell."""
+    several: dict[int, list[Profile]] = {}
+    for row in sorted(rows, key=lambda row: row["num"] in accounts):  # who stands for all is first
+        several.setdefault(accounts.get(row["num"], row["num"]), []).append(profile_of(row))
+    own = [row["num"] for row in rows if row["num"] not in accounts]
+    return tuple(several[num][0] if len(several[num]) == 1 else joined(several[num]) for num in own)

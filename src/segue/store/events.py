@@ -268,11 +268,12 @@ def history(
     """
     with engine.connect() as connection:
         found = _newest(_HISTORY, connection, user_id, limit)
-    own = [row for row in found[::-1] if not _inside(row[0], without)] if without else found[::-1]
+    own = [row for row in found[::-1] if not inside(row[0], without)] if without else found[::-1]
     return Read(_one_history(own, item_nums, weigher), len(found) == limit)
 
 
-def _inside(time: float, stretches: Sequence[Stretch]) -> bool:
+def inside(time: float, stretches: Sequence[Stretch]) -> bool:
+    """Does a time fall into any of the stretches?"""
     return any(start <= time < end for start, end in stretches)
 
 
@@ -298,7 +299,7 @@ def met_ever(engine: sa.Engine, user_id: str, *, without: Sequence[Stretch] = ()
         if len(nums) > 1:
             met.sort(key=lambda row: row[:2])
         for time, _, item_id, kind in met:
-            if kind != "hide" and _inside(time, without):
+            if kind != "hide" and inside(time, without):
                 continue
             if found.get(item_id) not in ("hide", "dislike") or kind in ("like", "rating"):
                 found[item_id] = kind
@@ -363,7 +364,7 @@ def interactions(
         found = _ALL.all(connection)
         works, accounts = pointers(connection, "item"), pointers(connection, "user")
     if without:
-        found = [row for row in found if not _inside(row[4], without.get(row[0], ()))]
+        found = [row for row in found if not inside(row[4], without.get(row[0], ()))]
     users, items, kinds, values, times = list(zip(*found, strict=True)) if found else [()] * 5
     del found
     time = np.array(times, dtype=np.float64)
