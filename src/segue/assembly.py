@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from segue.core.protocols import Encoder, Watcher
     from segue.evaluate.report import Report
     from segue.rating import RatingReport
+    from segue.recommend.goals import Achieved
     from segue.recommend.pipeline import Pipeline
     from segue.store.scenes import SceneRow
     from segue.understand.space import Space
@@ -176,6 +177,8 @@ def train(
             studies=workspace.models / "tuning.db",
             work=work,
             watcher=watcher,
+            goals=settings.goals,
+            achieved=_achieved(settings, data),
         )
         trained = training.train(data, seed=settings.seed, progress=say, options=options)
     learn_space(workspace, data, say)
@@ -199,6 +202,14 @@ def train(
     )
     retire_encoders(workspace)
     return trained.report
+
+
+def _achieved(settings: Settings, data: Training) -> Achieved:
+    """How events count towards the goals of the settings."""
+    from segue.recommend.goals import Achieved
+
+    use = settings.behaviour
+    return Achieved.of(data.catalogue, use.rating_min, use.rating_max)
 
 
 def _trackers(track: str, workspace: Workspace) -> list[Watcher]:
@@ -226,8 +237,14 @@ def evaluate(
     from segue import training
 
     settings = read_settings(workspace)
-    options = training.Options(split=split, strategies=strategies, budget_s=budget_s)
     data = load_training(workspace)
+    options = training.Options(
+        split=split,
+        strategies=strategies,
+        budget_s=budget_s,
+        goals=settings.goals,
+        achieved=_achieved(settings, data),
+    )
     return training.evaluate(data, seed=settings.seed, progress=say, options=options).report
 
 

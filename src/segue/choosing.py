@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from segue.core.errors import BadInput
-from segue.core.types import Training
+from segue.core.types import Interactions, Training
 from segue.evaluate.metrics import PerUser, measure
 from segue.folds import Fold, Folds
 from segue.recommend.blend import Blend, Blending, BlendSettings
 from segue.recommend.features import Side
 from segue.recommend.fitting import Fitting
+from segue.recommend.goals import Mix
 from segue.recommend.plain_blend import LinearBlend, LinearSettings, Single, SingleSettings
 from segue.recommend.plan import Part, Plan
 from segue.recommend.windows import Window, collect
@@ -35,6 +36,7 @@ class Windows:
     lessons: tuple[Window, ...]
     valid: Window
     test: Window
+    held: tuple[Interactions, ...] = ()  # what followed, of each lesson, validation and test
 
     def standing(self, plan: Plan) -> Windows:
         """The same with what strategies say told as standings; see :meth:`Window.standing`."""
@@ -43,7 +45,16 @@ class Windows:
             tuple(window.standing(names) for window in self.lessons),
             self.valid.standing(names),
             self.test.standing(names),
+            self.held,
         )
+
+    def graded(self, mix: Mix) -> Windows:
+        """The same with the gains of a mix of goals instead of "consumed or not"."""
+        every = (*self.lessons, self.valid, self.test)
+        *lessons, valid, test = (
+            mix.graded(window, held) for window, held in zip(every, self.held, strict=True)
+        )
+        return Windows(tuple(lessons), valid, test, self.held)
 
     @property
     def people(self) -> int:
@@ -76,12 +87,15 @@ def windows(
     """Fit a plan as of each fold; nothing of a fold is known to what is fitted for it."""
     look = _nothing if look is None else look
     lessons: list[Window] = []
+    held: list[Interactions] = []
     side: Side | None = None
     for number, fold in enumerate(folds.lessons):
         progress(f"fitting as of {fold.name}")
         side, window = _window(fold, plan, side, seed + number, fitting)
         look(fold.past, side)
-        lessons.extend([window] if len(window.users) else [])
+        if len(window.users):
+            lessons.append(window)
+            held.append(fold.held)
     progress("fitting as of validation")
     side, valid = _window(folds.valid, plan, side, seed, fitting)
     look(folds.valid.past, side)
@@ -94,7 +108,8 @@ def windows(
                 f"nobody with a past consumed anything new in the {name} window; "
                 "import events that span a longer time"
             )
-    return Windows(tuple(lessons), valid, test)
+    held += [folds.valid.held, folds.test.held]
+    return Windows(tuple(lessons), valid, test, tuple(held))
 
 
 def _nothing(_past: Training, _side: Side) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import BadSettings
+from segue.core.goals import Goals
 
 SETTINGS_FILE = "segue.toml"
 TRACKS = ("none", "tensorboard", "wandb", "both")
@@ -103,6 +104,7 @@ class Settings:
     understand: Understanding = field(default_factory=Understanding)
     llm: LargeModel = field(default_factory=LargeModel)
     contact: Contact = field(default_factory=Contact)
+    goals: Goals = field(default_factory=Goals)
     connect: Mapping[str, Connection] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

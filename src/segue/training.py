@@ -6,13 +6,14 @@ import contextlib
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from segue.choosing import Choice, Look, Windows, best_view, choose, measured, windows
 from segue.core.errors import BadInput, BadSettings
+from segue.core.goals import Goals
 from segue.core.protocols import Watcher
 from segue.core.types import Rows, Training
 from segue.evaluate.compare import Interval, bootstrap, compare
@@ -27,11 +28,13 @@ from segue.evaluate.metrics import (
     popularity_lift,
     tag_shares,
 )
-from segue.evaluate.report import Line, Report, Step, Tuned
+from segue.evaluate.report import GoalReport, Line, Report, Step, Tuned
 from segue.evaluate.segments import SegmentLine, by_segment
 from segue.folds import Fold, Folds, folds
+from segue.mixing import compared, mix_of, mixed
 from segue.recommend.blend import Blending
 from segue.recommend.fitting import Fitting
+from segue.recommend.goals import Achieved, Mix
 from segue.recommend.pipeline import Pipeline, strategy_of
 from segue.recommend.plan import DEFAULT, POPULARITY, Part, part_of
 from segue.recommend.registry import STRATEGIES, kind_of, missing
@@ -55,6 +58,8 @@ class Options:
     studies: Path | None = None  # file that keeps the tuning trials
     work: Path | None = None  # folder that keeps finished and unfinished nets until the end
     watcher: Watcher | None = None  # of the nets
+    goals: Goals = field(default_factory=Goals)
+    achieved: Achieved | None = None  # how events count towards goals; None: ratings of 1 to 5
 
     @property
     def fitting(self) -> Fitting:
@@ -139,7 +144,14 @@ def _evaluate(
     if cut.uneven:
         found = found.standing(plan)
     choice = choose(found, plan, extra, seed=seed, progress=progress)
-    report = _report(training, cut, found, choice, tuned, seed, began)
+    goals: GoalReport | None = None
+    if options.goals.shares:
+        achieved = options.achieved or Achieved.of(training.catalogue)
+        mix = mix_of(options.goals, achieved, cut.split.train)
+        before = (found, choice)
+        found, choice = mixed(*before, mix, DEFAULT, seed=seed, progress=progress)
+        goals = _goals(before, (found, choice), mix, seed)
+    report = replace(_report(training, cut, found, choice, tuned, seed, began), goals=goals)
     return Evaluation(report, found, choice)
 
 
@@ -174,6 +186,16 @@ def train(
     if options.work is not None:
         shutil.rmtree(options.work, ignore_errors=True)
     return Trained(pipeline, done.report)
+
+
+def _goals(
+    before: tuple[Windows, Choice], after: tuple[Windows, Choice], mix: Mix, seed: int
+) -> GoalReport:
+    """What the mix changes on test; both blends are fitted on lessons and validation."""
+    plain, mixing = before[1].fresh(), after[1].fresh()
+    for blend, found in ((plain, before[0]), (mixing, after[0])):
+        blend.fit((*found.lessons, found.valid), seed)
+    return compared(plain, mixing, after[0], mix, np.random.default_rng(seed))
 
 
 def _takers(collected: Collector, blend: Blending, seed: int) -> Takers | None:

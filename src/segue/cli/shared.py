@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.table import Table
 
-    from segue.evaluate.report import Report
+    from segue.evaluate.report import GoalReport, Report
     from segue.rating import RatingReport
 
 Tell = Callable[[str, int, int], None]
@@ -148,6 +148,8 @@ def print_report(report: Report) -> None:
     console.print(_accuracy(report))
     if report.steps:
         console.print(_steps(report))
+    if report.goals is not None:
+        console.print(_goals(report.goals))
     if report.segments:
         console.print(_segments(report))
     for sentence in report.summary():
@@ -196,6 +198,20 @@ def _segments(report: Report) -> Table:
         table.add_column(column, justify="right" if column == "people" else "left")
     for line in report.segments:
         table.add_row(line.segment, f"{line.n_people:,}", line.metric, line.said)
+    return table
+
+
+def _goals(goals: GoalReport) -> Table:
+    table = _table("What the mix of goals changes: lists of ten on test")
+    table.add_column("goal")
+    for column in ("share", "default", "mix", "mix minus default"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for line in goals.lines:
+        share = "" if line.goal == "mix" else f"{line.share:.0%}"
+        gap = f"{line.gap.mean:+.3f} [{line.gap.low:+.3f}, {line.gap.high:+.3f}]"
+        means = (f"{found.mean:.3f}" for found in (line.plain, line.mixed))
+        table.add_row(line.goal, share, *means, gap)
+    table.caption = f"{goals.overlap.mean:.0%} of the items of both lists are the same"
     return table
 
 

@@ -64,6 +64,51 @@ class Tuned:
 
 
 @dataclass(frozen=True)
+class GoalLine:
+    """What lists of ten achieve of one goal on test: by the default blend, by that for the mix.
+
+    ``gap`` is the mix minus the default, person by person. NDCG counts the goal's own gains, over
+    people who achieved anything of it.
+    """
+
+    goal: str
+    share: float  # of the mix
+    plain: Interval
+    mixed: Interval
+    gap: Interval
+    ndcg_plain: Interval
+    ndcg_mixed: Interval
+    ndcg_gap: Interval
+
+
+@dataclass(frozen=True)
+class GoalReport:
+    """What a mix of goals changes. ``overlap``: share of the ten that both lists hold."""
+
+    lines: tuple[GoalLine, ...]
+    overlap: Interval
+
+    def rows(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """(header, rows) of the table as text."""
+        header = ("goal", "share", "default, a list", "mix, a list", "mix minus default",
+                  "NDCG@10 default", "NDCG@10 mix", "difference")  # fmt: skip
+        out: list[tuple[str, ...]] = []
+        for line in self.lines:
+            share = "" if line.goal == "mix" else f"{line.share:.0%}"
+            means = [f"{i.mean:.4f}" for i in (line.plain, line.mixed)]
+            ndcg = [f"{i.mean:.4f}" for i in (line.ndcg_plain, line.ndcg_mixed)]
+            out.append((line.goal, share, *means, signed(line.gap), *ndcg, signed(line.ndcg_gap)))
+        return header, out
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> GoalReport:
+        """The inverse of ``asdict``, also after a round trip through JSON."""
+        return GoalReport(
+            tuple(_goal_line(line) for line in data["lines"]), Interval(**data["overlap"])
+        )
+
+
+@dataclass(frozen=True)
 class Report:
     """What was measured, on what, and how it was chosen."""
 
@@ -83,6 +128,7 @@ class Report:
     segments: tuple[SegmentLine, ...] = ()  # on validation
     tuned: tuple[Tuned, ...] = ()
     unavailable: Mapping[str, str] = field(default_factory=dict)  # strategy -> how to get it
+    goals: GoalReport | None = None  # where a mix of goals serves
 
     @property
     def headline(self) -> dict[str, float]:
@@ -107,6 +153,8 @@ class Report:
             for s in data["steps"]
         )
         rest["segments"] = tuple(_segment(line) for line in data["segments"])
+        told = data.get("goals")
+        rest["goals"] = None if told is None else GoalReport.from_dict(told)
         rest["tuned"] = tuple(Tuned(**{**t, "curve": tuple(t["curve"])}) for t in data["tuned"])
         return Report(**rest)
 
@@ -210,6 +258,14 @@ def _interval(data: Mapping[str, Any] | None) -> Interval | None:
 def _line(data: Mapping[str, Any]) -> Line:
     metrics = {key: Interval(**value) for key, value in data["metrics"].items()}
     return Line(**{**data, "metrics": metrics, "versus": _interval(data["versus"])})
+
+
+def _goal_line(data: Mapping[str, Any]) -> GoalLine:
+    told: dict[str, Any] = {
+        key: Interval(**value) if isinstance(value, Mapping) else value
+        for key, value in data.items()
+    }
+    return GoalLine(**told)
 
 
 def _segment(data: Mapping[str, Any]) -> SegmentLine:

@@ -36,6 +36,16 @@ def write_html(report: Report, path: Path, pictures: Mapping[str, bytes] | None 
             _table(*report.step_rows()),
             _image("NDCG@10 of each step with intervals", _steps(report)),
         ]
+    if report.goals is not None:
+        body += [
+            "<h2>What the mix of goals changes</h2>",
+            _note(
+                "What lists of ten achieve on test, a person: the blend that counts all that is "
+                "consumed alike, and the one that serves. Of their lists "
+                f"{report.goals.overlap.mean:.0%} is the same."
+            ),
+            _table(*report.goals.rows()),
+        ]
     body += [
         "<h2>Every strategy on test</h2>",
         _table(*report.rows(), kind="lines"),

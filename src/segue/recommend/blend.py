@@ -11,12 +11,16 @@ from typing import Any, ClassVar, Protocol
 
 import lightgbm as lgb
 import numpy as np
+import numpy.typing as npt
 
 from segue.core.errors import BadInput
 from segue.core.types import Doubles, Floats
 from segue.recommend.forest import Forest
 from segue.recommend.plan import DEFAULT, Plan
 from segue.recommend.windows import Window
+
+LEVELS = 30  # of gain: LightGBM knows 31 labels
+Ints = npt.NDArray[np.int32]
 
 
 class Blending(Protocol):
@@ -73,6 +77,19 @@ class BlendSettings:
         }
 
 
+def graded(windows: Sequence[Window]) -> tuple[Ints, int]:
+    """(n,) labels of trees, and the highest level where they are gains of a mix of goals (else 0).
+
+    LambdaMART wants whole numbers: gains become levels, the highest hundredth all the last one.
+    """
+    gains = [w.gain for w in windows if w.gain is not None]
+    if len(gains) < len(windows):
+        return np.concatenate([w.labels for w in windows]).astype(np.int32), 0
+    gain = np.concatenate(gains).astype(np.float64)
+    top = float(np.quantile(gain[gain > 0], 0.99)) if (gain > 0).any() else 1.0
+    return np.ceil(np.clip(gain / top, 0, 1) * LEVELS - 1e-9).astype(np.int32), LEVELS
+
+
 @dataclass
 class Blend:
     """Averaged LambdaMART rankers (Burges, MSR-TR-2010-82). ``texts`` is their whole state."""
@@ -92,18 +109,20 @@ class Blend:
             )
         names = self.plan.names
         features = np.concatenate([w.columns(names) for w in labelled])
-        labels = np.concatenate([w.labels for w in labelled])
+        labels, levels = graded(labelled)
         sizes = np.concatenate([w.sizes for w in labelled])
         self.boosters, self._walked = [], []
         for number in range(self.settings.models):
             # Each model bins anew: a Dataset keeps the parameters it was first used with.
             data = lgb.Dataset(
                 features,
-                labels.astype(np.int32),
+                labels,
                 group=sizes if self.settings.objective == "lambdarank" else None,
                 feature_name=[name.replace(" ", "_") for name in names],
             )
             parameters = self.settings.parameters(seed + number)
+            if levels:
+                parameters["label_gain"] = list(range(levels + 1))
             # More likeness to the history never lowers a score: reasons stay believable.
             parameters["monotone_constraints"] = list(self.plan.rising)
             trained = lgb.train(parameters, data, self.settings.trees)

@@ -50,7 +50,8 @@ class LinearBlend:
                 "import events that span a longer time"
             )
         features = np.concatenate([w.columns(self.plan.names) for w in labelled])
-        labels = np.concatenate([w.labels for w in labelled]).astype(np.float64)
+        worth = [w.labels if w.gain is None else w.gain for w in labelled]
+        labels = np.concatenate(worth).astype(np.float64)
         sizes = np.concatenate([w.sizes for w in labelled])
         filled = np.isfinite(features)
         count = np.maximum(filled.sum(axis=0), 1)
@@ -64,7 +65,8 @@ class LinearBlend:
 
     def _solve(self, x: Doubles, labels: Doubles, starts: Rows, sizes: Rows) -> Doubles:
         positives = np.add.reduceat(labels, starts)
-        share = labels / np.repeat(np.maximum(positives, 1), sizes)  # each person counts once
+        # Each person counts once.
+        share = labels / np.repeat(np.where(positives > 0, positives, 1), sizes)
         people = max(int((positives > 0).sum()), 1)
         target = share @ x
 

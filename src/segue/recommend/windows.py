@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from segue.core.top import best
 from segue.core.types import Bools, Doubles, Floats, Histories, Interactions, Rows, Training
@@ -34,6 +35,8 @@ class Window:
     relevant: Bools  # (n_users, n_items) all that was consumed in the window, unseen before
     tops: dict[str, Rows]  # strategy -> (n_users, DEPTH) its ranking over everything unseen
     names: tuple[str, ...]  # of the feature columns
+    gain: Floats | None = None  # (n,) >= 0 how much each is worth by a mix of goals
+    goals: Mapping[str, sp.csr_matrix] = field(default_factory=dict)  # (n_users, n_items) a goal
 
     def columns(self, names: Sequence[str]) -> Floats:
         """(n, len(names)) some of the features, in the order given."""
