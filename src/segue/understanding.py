@@ -13,6 +13,7 @@ from segue.config import NONE, LargeModel, Settings, Understanding, read_setting
 from segue.core.errors import BadSettings
 from segue.engine.engine import Engine, Job
 from segue.engine.registry import make_engine
+from segue.store import copies as stored_copies
 from segue.store import schema
 from segue.store.workspace import Workspace
 from segue.understand import copies
@@ -271,25 +272,10 @@ def _answers(workspace: Workspace) -> Answers:
 
 def propose_copies(workspace: Workspace) -> int:
     """Find pairs that look like one work; what a person decided stays. Returns how many are new."""
-    table = schema.copies
     items = _fingerprints(workspace)
-    pairs = copies.propose(items)
+    found = [(p.first, p.second, p.score, p.evidence) for p in copies.propose(items)]
     with workspace.engine.begin() as connection:
-        decided = {
-            (row.item_num, row.other_num)
-            for row in connection.execute(
-                sa.select(table.c.item_num, table.c.other_num).where(table.c.status != "proposed")
-            )
-        }
-        connection.execute(sa.delete(table).where(table.c.status == "proposed"))
-        rows = [
-            {"item_num": p.first, "other_num": p.second, "score": p.score,
-             "evidence": p.evidence, "status": "proposed"}
-            for p in pairs if (p.first, p.second) not in decided
-        ]  # fmt: skip
-        if rows:
-            connection.execute(sa.insert(table), rows)
-    return len(rows)
+        return stored_copies.propose(connection, found, stored_copies.PRINTS)
 
 
 def _fingerprints(workspace: Workspace) -> list[copies.Fingerprints]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import click
 
-from segue.cli.shared import json_option, progress_bar
+from segue.cli.shared import json_option, progress_bar, workspace_option
 
 
 @click.group("data")
@@ -50,3 +52,30 @@ def get(names: tuple[str, ...], as_json: bool) -> None:
                 click.secho(datasets.packages()[name].notice, dim=True, err=True)
     if as_json:
         click.echo(json.dumps({"folders": folders}))
+
+
+@command.command("load")
+@click.argument("names", nargs=-1, required=True)
+@workspace_option
+@json_option
+def load(names: tuple[str, ...], workspace: Path, as_json: bool) -> None:
+    """Fetch public catalogues and write their items: movielens-100k, tmdb-5000, …
+
+    Each item remembers its id at the source; segue works match then finds which are one work.
+    """
+    from segue import datasets
+    from segue.catalogues import bring, known
+    from segue.store.workspace import Workspace
+
+    opened, told = Workspace.open(workspace), {}
+    for public in [known(name) for name in names]:
+        with progress_bar("items", quiet=as_json) as progress:
+            folder = datasets.get(public.package)
+            made = bring(opened, public.package, folder, progress)
+        told[public.package] = asdict(made)
+        if not as_json:
+            click.echo(f"{public.package}: {made.added:,} items added, {made.changed:,} changed")
+            if datasets.packages()[public.package].notice:
+                click.secho(datasets.packages()[public.package].notice, dim=True, err=True)
+    if as_json:
+        click.echo(json.dumps(told))

@@ -20,6 +20,8 @@ COMMANDS = {
     "understand": ("segue.cli.understand:command", "Label, describe and embed the items."),
     "reembed": ("segue.cli.reembed:command", "Make another encoder's vectors beside the old."),
     "copies": ("segue.cli.copies:command", "List items that look like one work, and decide."),
+    "works": ("segue.cli.works:command", "Find items that are one work; merge, part, review."),
+    "people": ("segue.cli.people:command", "Join accounts of one person, or part them again."),
     "failures": ("segue.cli.failures:command", "List what could not be understood, and why."),
     "show": ("segue.cli.show:command", "Show what was understood of one item."),
     "train": ("segue.cli.train:command", "Tune, train, measure and let the new model serve."),

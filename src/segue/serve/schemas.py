@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -64,6 +65,9 @@ class RecommendationsAsked(KAsked):
         str | None, Field(max_length=200, description=f"comma-separated: {', '.join(ITEM_KINDS)}")
     ] = None
     rail: RailName = "for-you"
+    platform: Annotated[
+        str | None, Field(max_length=60, description="only what this source of items has")
+    ] = None
 
 
 class ReasonsAsked(_Asked):
@@ -122,8 +126,19 @@ class UsersOut(BaseModel):
     users: list[UserOut]
 
 
+class PlaceOut(BaseModel):
+    """Where a work can be had; ``item_id`` is the row of ours that says so."""
+
+    platform: str
+    external_id: str
+    item_id: str
+
+
 class ItemOut(BaseModel):
-    """An item with where its picture and file are, when it has any."""
+    """An item with where its picture and file are, when it has any.
+
+    ``work`` is the id of the item that stands for its work; lists show that one alone.
+    """
 
     item_id: str
     title: str
@@ -139,6 +154,8 @@ class ItemOut(BaseModel):
     poster: str | None
     keyframes: int
     media: str | None
+    work: str
+    available_on: list[PlaceOut]
 
 
 class ReasonOut(BaseModel):
@@ -160,10 +177,12 @@ class ScoredOut(BaseModel):
     kind: str
     score: float
     reasons: list[ReasonOut]
+    available_on: list[str]  # platforms
 
     @staticmethod
-    def of(entry: Scored, item: Item) -> ScoredOut:
+    def of(entry: Scored, item: Item, platforms: Sequence[str] = ()) -> ScoredOut:
         return ScoredOut(
+            available_on=list(platforms),
             item_id=entry.id,
             title=item.title,
             kind=item.kind,
@@ -176,12 +195,6 @@ class RecommendationsOut(BaseModel):
     model_version: str
     strategy: str
     items: list[ScoredOut]
-
-
-class ExploredOut(RecommendationsOut):
-    """With ``[explore]`` on: the id under which the propensities of this list are logged."""
-
-    request_id: str
 
 
 class ReasonsOut(BaseModel):

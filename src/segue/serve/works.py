@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import sqlalchemy as sa
 
+from segue import linking
 from segue.recommend.pipeline import Pipeline
 from segue.serve.service import Service
-from segue.store import copies, links
+from segue.store import copies
 from segue.store.copies import CopyRow
 from segue.store.works import Place, load_works
 
@@ -19,10 +19,9 @@ def places(service: Service, item_id: str) -> tuple[Place, ...]:
     return service.availability.of(service.catalogue.catalogue.row(item_id))
 
 
-def proposals(service: Service, limit: int) -> list[CopyRow]:
+def proposals(service: Service) -> list[CopyRow]:
     """Pairs that nobody has decided yet, the surest first."""
-    found = [row for row in copies.list_copies(service.engine) if row.status == PROPOSED]
-    return found[:limit]
+    return [row for row in copies.list_copies(service.engine) if row.status == PROPOSED]
 
 
 def decide(service: Service, first: str, second: str, *, same: bool) -> str:
@@ -30,19 +29,9 @@ def decide(service: Service, first: str, second: str, *, same: bool) -> str:
 
     Returns the id of the item that stands for the first one's work afterwards.
     """
-    decision(service.workspace.engine, first, second, same=same)
+    linking.decide(service.engine, first, second, same=same)
     reread(service)
     return service.work_of(first).id
-
-
-def decision(engine: sa.Engine, first: str, second: str, *, same: bool) -> None:
-    """Write a decision: "same" merges, "different" takes a merge of the two back."""
-    nums = links.pair_of(engine, "item", first, second)
-    copies.decide(engine, first, second, "same" if same else "different")
-    if same:
-        links.merge(engine, "item", [links.Match(*nums, method="decided", score=1.0)])
-    else:
-        links.keep_apart(engine, "item", *nums)
 
 
 def reread(service: Service) -> None:

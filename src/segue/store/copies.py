@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +10,11 @@ import sqlalchemy as sa
 
 from segue.core.errors import NotFound
 from segue.store import schema
+
+PRINTS = "prints"  # who proposes: understanding, by pictures and sound …
+MATCHER = "matcher"  # … or the matcher of works, whose evidence has the mark below
+_MARK = "rival"
+Proposal = tuple[int, int, float, Mapping[str, float]]  # lower key, higher key, score, evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +67,29 @@ def decide(engine: sa.Engine, first: str, second: str, status: str) -> None:
                 evidence=old.evidence if old else {}, status=status,
             )
         )  # fmt: skip
+
+
+def propose(connection: sa.Connection, proposals: Sequence[Proposal], by: str) -> int:
+    """Put proposals in the place of those that ``by`` made before; returns how many there are.
+
+    What a person decided stays, and so does what the other proposed.
+    """
+    c = schema.copies
+    rows = connection.execute(sa.select(c.c.item_num, c.c.other_num, c.c.status, c.c.evidence))
+    kept, gone = set(), []
+    for first, second, status, evidence in rows:
+        mine = status == "proposed" and ((_MARK in evidence) == (by == MATCHER))
+        if mine:
+            gone.append((first, second))
+        else:
+            kept.add((first, second))
+    for first, second in gone:
+        connection.execute(sa.delete(c).where(c.c.item_num == first, c.c.other_num == second))
+    new = [
+        {"item_num": a, "other_num": b, "score": score, "evidence": dict(told),
+         "status": "proposed"}
+        for a, b, score, told in proposals if (a, b) not in kept
+    ]  # fmt: skip
+    if new:
+        connection.execute(sa.insert(c), new)
+    return len(new)

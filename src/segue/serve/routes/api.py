@@ -29,6 +29,11 @@ ItemId = Annotated[str, Path(max_length=300)]
 def item_out(service: Service, item: Item) -> schemas.ItemOut:
     pictures = service.shelf.pictures.get(item.id, Counter())
     where = url_id(item.id)
+    places = service.availability.of(service.catalogue.catalogue.row(item.id))
+    # The file of a work may have come as another item than the one that stands for it.
+    file = next(
+        (i for i in (item.id, *(p.item_id for p in places)) if i in service.shelf.playable), None
+    )
     return schemas.ItemOut(
         item_id=item.id,
         title=item.title,
@@ -43,7 +48,9 @@ def item_out(service: Service, item: Item) -> schemas.ItemOut:
         licence=item.licence,
         poster=f"/assets/{where}/poster/0" if pictures.get("poster") else None,
         keyframes=pictures.get("keyframe", 0),
-        media=f"/media/{where}" if item.id in service.shelf.playable else None,
+        media=None if file is None else f"/media/{url_id(file)}",
+        work=service.work_of(item.id).id,
+        available_on=[schemas.PlaceOut(**asdict(place)) for place in places],
     )
 
 
@@ -62,10 +69,11 @@ def _list_out(service: Service, found: Answer) -> Response:
     out = schemas.RecommendationsOut(
         model_version=found.version,
         strategy=found.strategy,
-        items=[schemas.ScoredOut.of(entry, service.item(entry.id)) for entry in found.ranking],
+        items=[
+            schemas.ScoredOut.of(entry, service.item(entry.id), service.platforms_of(entry.id))
+            for entry in found.ranking
+        ],
     )
-    if found.request_id:
-        return answer(schemas.ExploredOut(**dict(out), request_id=found.request_id))
     return answer(out)
 
 
@@ -150,15 +158,14 @@ async def get_reasons(
     return answer(out)
 
 
-@router.get(
-    "/users/{user_id:path}/recommendations",
-    response_model=schemas.RecommendationsOut | schemas.ExploredOut,
-)
+@router.get("/users/{user_id:path}/recommendations", response_model=schemas.RecommendationsOut)
 async def get_recommendations(
     user_id: UserId, asked: Annotated[schemas.RecommendationsAsked, Query()], service: Serving
 ) -> Response:
     """The best items for a person. Somebody unknown gets the list labelled ``cold-start``."""
-    found = service.recommend(user_id, asked.k, kinds=_kinds(asked.kinds), rail=asked.rail)
+    found = service.recommend(
+        user_id, asked.k, kinds=_kinds(asked.kinds), rail=asked.rail, platform=asked.platform
+    )
     return _list_out(service, found)
 
 
@@ -235,7 +242,7 @@ async def get_insights(item_id: ItemId, service: Serving) -> Response:
 
 @router.get("/items/{item_id:path}", response_model=schemas.ItemOut)
 async def get_item(item_id: ItemId, service: Serving) -> Response:
-    """One item with its picture and file."""
+    """One item with its picture and file, and where its work can be had."""
     return answer(item_out(service, service.item(item_id)))
 
 
