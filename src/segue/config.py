@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import BadSettings
 from segue.core.goals import Goals
+from segue.recommend.explore import Explore
 from segue.match.assign import Rule
 
 SETTINGS_FILE = "segue.toml"
@@ -106,6 +107,7 @@ class Settings:
     llm: LargeModel = field(default_factory=LargeModel)
     contact: Contact = field(default_factory=Contact)
     goals: Goals = field(default_factory=Goals)
+    explore: Explore = field(default_factory=Explore)
     works: Rule = field(default_factory=Rule)
     connect: Mapping[str, Connection] = field(default_factory=dict)
 

@@ -61,6 +61,8 @@ class GenreRecommender:
             fits &= np.isin(self.catalogue.kinds, sorted(query.kinds))
         if query.added_after is not None:
             fits &= self.catalogue.added_at > query.added_after
+        if query.within is not None:
+            fits &= query.within
         fits &= ~np.isin(np.array(self.catalogue.ids), sorted(query.exclude))
         order = [row for row in np.argsort(-scores, kind="stable") if fits[row]][: query.k]
         return Ranking(

@@ -32,8 +32,9 @@ def test_people_of_an_older_workspace_are_kept(tmp_path):
         # What refers to people must not stand in the way.
         connection.execute(
             sa.text(
-                "INSERT INTO items (id, kind, title, description, tags, creators, added_at, source, "
-                "licence, extra) VALUES ('i', 'track', 'I', '', '[]', '[]', 1, '', '', '{}')"
+                "INSERT INTO items (id, kind, title, description, tags, creators, added_at, "
+                "source, licence, extra) "
+                "VALUES ('i', 'track', 'I', '', '[]', '[]', 1, '', '', '{}')"
             )
         )
         connection.execute(

@@ -23,6 +23,7 @@ def open_service(workspace: Workspace) -> Service:
         behaviour=settings.behaviour,
         history_limit=settings.history_limit,
         contact=settings.contact,
+        explore=settings.explore,
         search=None if content is None else assembly.open_search(stored.catalogue, content),
         content=content,
         scene_search=assembly.open_scene_search(workspace),

@@ -197,6 +197,12 @@ class RecommendationsOut(BaseModel):
     items: list[ScoredOut]
 
 
+class ExploredOut(RecommendationsOut):
+    """With ``[explore]`` on: the id under which the propensities of this list are logged."""
+
+    request_id: str
+
+
 class ReasonsOut(BaseModel):
     item_id: str
     title: str

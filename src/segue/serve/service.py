@@ -28,7 +28,9 @@ from segue.core.types import (
     Scored,
     Vectors,
 )
+from segue.recommend.explore import Explore
 from segue.serve import files
+from segue.serve.exploring import Explorer
 from segue.serve.tastes import steered, stretches
 from segue.store import events, schema, tastes
 from segue.store.catalogue import StoredCatalogue, load_user
@@ -67,6 +69,7 @@ class Answer:
     version: str
     strategy: str
     ranking: Ranking
+    request_id: str = ""  # under which its propensities are logged; empty where nothing explores
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ class Service:
     reword: Reword | None = None
     history_limit: int = 1000  # newest events of a person that a question reads
     contact: Contact = field(default_factory=Contact)
+    explore: Explore = field(default_factory=Explore)
 
     @property
     def engine(self) -> sa.Engine:
@@ -259,7 +263,17 @@ class Service:
             query = replace(query, added_after=self.new_after)
         if rail == "media":
             query = replace(query, kinds=(query.kinds or MEDIA_KINDS) & MEDIA_KINDS)
+        if rail == "for-you" and self.explorer is not None:
+            found = self.explorer.explored(model, query)
+            return replace(self._answer(query, found.ranking), request_id=found.request_id)
         return self._answer(query, model.recommend(query))
+
+    @cached_property
+    def explorer(self) -> Explorer | None:
+        """What explores; None where the settings leave it off."""
+        if self.explore.policy == "none":
+            return None
+        return Explorer(self.engine, self.catalogue, self.explore)
 
     def reasons(self, user_id: str, item_id: str) -> tuple[Reason, ...]:
         """Why an item stands where it stands for a person."""
@@ -362,7 +376,11 @@ class Service:
         cold = len(query.history.items) == 0
         title = "Good places to start" if cold else "For you"
         note = "Cold start: nothing is known about you yet" if cold else "Ranked by what you did"
-        return Rail("for-you", title, note, self.model().recommend(query))
+        explorer, model = self.explorer, self.model()
+        if explorer is None:
+            return Rail("for-you", title, note, model.recommend(query))
+        found = explorer.explored(model, query, explorer.visit(query))
+        return Rail("for-you", title, note, found.ranking)
 
     def first_rail(self, user_id: str, k: int) -> Rail:
         """The first row alone: what a press waits for."""

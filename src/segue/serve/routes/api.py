@@ -74,6 +74,8 @@ def _list_out(service: Service, found: Answer) -> Response:
             for entry in found.ranking
         ],
     )
+    if found.request_id:
+        return answer(schemas.ExploredOut(**dict(out), request_id=found.request_id))
     return answer(out)
 
 
@@ -158,7 +160,10 @@ async def get_reasons(
     return answer(out)
 
 
-@router.get("/users/{user_id:path}/recommendations", response_model=schemas.RecommendationsOut)
+@router.get(
+    "/users/{user_id:path}/recommendations",
+    response_model=schemas.RecommendationsOut | schemas.ExploredOut,
+)
 async def get_recommendations(
     user_id: UserId, asked: Annotated[schemas.RecommendationsAsked, Query()], service: Serving
 ) -> Response:
