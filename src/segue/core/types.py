@@ -427,7 +427,8 @@ class Query:
 class Reason:
     """A part of what made a score. ``share`` is in [0, 1]; an answer's shares sum to one."""
 
-    kind: str  # history | content | popularity | profile | freshness | activity | taste
+    # history | content | popularity | profile | freshness | activity | taste | exploration
+    kind: str
     text: str
     share: float
     item_ids: tuple[str, ...] = ()
