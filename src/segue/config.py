@@ -12,8 +12,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import BadSettings
 from segue.core.goals import Goals
-from segue.recommend.explore import Explore
 from segue.match.assign import Rule
+from segue.recommend.explore import Explore
 
 SETTINGS_FILE = "segue.toml"
 TRACKS = ("none", "tensorboard", "wandb", "both")
