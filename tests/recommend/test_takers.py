@@ -10,7 +10,7 @@ from segue.core.types import DAY_S, Catalogue, Interactions, Item, Profile, Trai
 from segue.recommend.blend import Blend
 from segue.recommend.features import Side
 from segue.recommend.plain_blend import Single, SingleSettings
-from segue.recommend.takers import MET, Collector, Takers, about, draw, met_rows
+from segue.recommend.takers import Collector, Takers, about, draw, met_names, met_rows
 
 N_USERS, N_ITEMS, DAYS = 400, 120, 200
 HALF = N_ITEMS // 2
@@ -94,9 +94,11 @@ def test_people_who_stopped_and_people_of_another_taste_are_less_likely(
     came = np.isin(users, late.users[late.items == item]).sum()
     assert 0.4 * came < said.sum() < 2.5 * came
     # A higher score never gives a lower probability.
-    higher = rows.copy()
-    higher[:, MET.index("score")] += 0.5
-    assert (takers.met(higher) >= said).all()
+    names = met_names(blend.plan)
+    for name in ("score", "linear", "linear an entry", "bpr"):
+        higher = rows.copy()
+        higher[:, names.index(name)] += 0.5
+        assert (takers.met(higher) >= said).all(), name
 
 
 def test_probabilities_come_true_on_days_that_taught_nothing(
@@ -123,7 +125,11 @@ def test_state_says_the_same_again(taught: tuple[Takers, Single, Side]) -> None:
     takers = taught[0]
     again = Takers()
     again.restore(takers.state())
-    rows = np.random.default_rng(0).normal(size=(500, len(MET))).astype(np.float32)
+    rows = (
+        np.random.default_rng(0)
+        .normal(size=(500, len(met_names(taught[1].plan))))
+        .astype(np.float32)
+    )
     assert np.array_equal(again.met(rows), takers.met(rows))
     assert again.horizon_days == takers.horizon_days
     assert again.base_rate == takers.base_rate

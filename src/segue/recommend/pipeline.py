@@ -367,7 +367,7 @@ class Pipeline:
         return self.ready_takers().horizon_days
 
     def ready_takers(self) -> Takers:
-        if self.takers is None:
+        if self.takers is None or self.takers.met is None:
             raise NotFound(
                 "this model does not say who takes an item: it is of an older version, or had too "
                 "little to learn from; run segue train (with events of two months or more)"

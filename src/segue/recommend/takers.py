@@ -49,7 +49,7 @@ ABOUT = tuple(name for name in PERSON if name not in ("hour", "weekday", "gender
                                                       "language", "occupation"))  # fmt: skip
 _ABOUT = [PERSON.index(name) for name in ABOUT]
 _NO_WORDS = Words.of(())
-MET = ("score", *ITEM, *PROFILE, *ABOUT)
+_ENTRIES = ABOUT.index("entries")
 UNMET = ("promise", "likeness", *ABOUT)
 
 
@@ -59,11 +59,29 @@ def about(histories: Histories, profiles: Sequence[Profile], at: float) -> Float
     return person(histories, np.full(histories.n_users, at), codes)[:, _ABOUT]
 
 
+def met_names(plan: Plan) -> tuple[str, ...]:
+    """The columns of :func:`met_rows`."""
+    a_entry = tuple(f"{view} an entry" for view in plan.views)
+    return ("score", *ITEM, *PROFILE, *ABOUT, *plan.views, *a_entry)
+
+
+def met_rising(plan: Plan) -> list[int]:
+    """1 where the probability must never fall when the column rises."""
+    views = list(plan.rising[: len(plan.views)])
+    return [1, *[0] * (len(ITEM) + len(PROFILE) + len(ABOUT)), *views, *views]
+
+
 def met_rows(plan: Plan, score: Doubles, columns: Floats, days: Floats) -> Floats:
-    """(n, len(MET)) of the blend's score and columns (n, n_columns), and ``about`` of each."""
-    first = len(plan.views)
-    item = columns[:, first : first + len(ITEM) + len(PROFILE)]
-    return np.hstack([score[:, None].astype(np.float32), item, days])
+    """(n, columns) of the blend's score and columns (n, n_columns), and ``about`` of each.
+
+    What a history adds up to grows with its length, which orders one person's items but not
+    people; so the views are told a second time, an entry of the history.
+    """
+    n = len(plan.views)
+    item = columns[:, n : n + len(ITEM) + len(PROFILE)]
+    views = columns[:, :n]
+    a_entry = views / np.maximum(days[:, [_ENTRIES]], 1)
+    return np.hstack([score[:, None].astype(np.float32), item, days, views, a_entry])
 
 
 @dataclass(frozen=True)
@@ -249,14 +267,17 @@ class Head:
         return Head.of(lgb.Booster(model_str=text), Calibrator(*state[f"{prefix}/knots"]))
 
 
+_MET, _UNMET = "taken", "foretold"  # in a package
+
+
 @dataclass
 class Takers:
     """Calibrated probabilities of taking an item within ``horizon_days``."""
 
     horizon_days: float = HORIZON_DAYS
-    trees: int = 100
-    leaves: int = 15
-    rate: float = 0.06
+    trees: int = 300
+    leaves: int = 8
+    rate: float = 0.03
     least_rows: int = 200
     seed: int = 0
     base_rate: float = 0.0  # of all pairs of the cut that calibrates
@@ -279,13 +300,13 @@ class Takers:
             )
         weights = last.weights
         self.base_rate = float(weights[last.labels].sum() / weights.sum())
-        rising = [1, *[0] * (len(MET) - 1)]
+        names, rising = met_names(blend.plan), met_rising(blend.plan)
 
         def rows(lesson: TakeLessons) -> Floats:
             score = blend.score(lesson.columns)
             return met_rows(blend.plan, score, lesson.columns, lesson.days)
 
-        self.met = self._head(early, last, [rows(x) for x in early], rows(last), MET, rising)
+        self.met = self._head(early, last, [rows(x) for x in early], rows(last), names, rising)
         told = [x for x in early if x.foretold is not None]
         if told and last.foretold is not None:
             rising = [1, 1, *[0] * (len(UNMET) - 2)]
@@ -338,14 +359,14 @@ class Takers:
             "horizon": np.array([self.horizon_days]),
             "base rate": np.array([self.base_rate]),
         }
-        for name, head in (("met", self.met), ("unmet", self.unmet)):
+        for name, head in ((_MET, self.met), (_UNMET, self.unmet)):
             out |= {} if head is None else head.state(name)
         return out
 
     def restore(self, state: Arrays) -> None:
         self.horizon_days = float(state["horizon"][0])
         self.base_rate = float(state["base rate"][0])
-        self.met, self.unmet = Head.restore(state, "met"), Head.restore(state, "unmet")
+        self.met, self.unmet = Head.restore(state, _MET), Head.restore(state, _UNMET)
 
 
 _IDENTITY = (np.array([0.0, 1.0]), np.array([0.0, 1.0]))
