@@ -32,9 +32,10 @@ def answers(pipeline: Pipeline, history: Histories) -> bool:
 def scores(pipeline: Pipeline, history: Histories, profile: Profile, items: Rows) -> Doubles:
     """(len(items),) for one person. What nobody has met stands low, ordered by its promise."""
     model = _model(pipeline)
-    popular, segment, own = model.parts(history, profile, items)
-    out = popular + segment + own.sum(axis=0)
-    unmet = ~model.knows(items)
+    whole = np.full(max(int(items.max(initial=0)), int(model.items[-1])) + 1, np.nan)
+    whole[model.items] = model.total(history, profile)
+    out = whole[items]
+    unmet = np.isnan(out)
     if unmet.any():
         level = float(np.quantile(model.share, UNMET))
         promise = pipeline.unmet(history, items[unmet])[0]

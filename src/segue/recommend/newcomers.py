@@ -21,7 +21,7 @@ from segue.core.protocols import Arrays, Trial
 from segue.core.types import DAY_S, Bools, Doubles, Floats, Histories, Profile, Rows, Training
 from segue.recommend.factors import MAX_ITEMS, truncated_svd
 from segue.recommend.groups import age_group
-from segue.recommend.matrix import consumption, known_items, lookup
+from segue.recommend.matrix import consumption, known_items
 
 LEAST_PEOPLE = 20  # a space of fewer people is chance
 LEAST_GROUP = 5  # people that say the same of themselves
@@ -147,7 +147,7 @@ class Newcomers:
 
     def _looks(self, history: Histories) -> tuple[Rows, Rows, Doubles]:
         """Entries that say something, the item of each, and what was seen (1 taken, 0 refused)."""
-        at = lookup(self.items)[np.minimum(history.items, self.items[-1] + 1)]
+        at = self._where(history.items)
         told = np.flatnonzero((at >= 0) & (history.weights != 0))
         return told, at[told], (history.weights[told] > 0).astype(np.float64)
 
@@ -171,8 +171,8 @@ class Newcomers:
     ) -> tuple[Doubles, Doubles, Doubles]:
         """Popularity (m,), profile (m,) and history (n_entries, m) parts of one person's scores
         of ``items``; 0 for items of no history."""
-        known = self.knows(items)
-        at = np.where(known, lookup(self.items)[np.minimum(items, self.items[-1] + 1)], 0)
+        at = self._where(items)
+        known = at >= 0
         wanted = np.where(known[:, None], self.factors[at], 0)
         entries, gains = self.gains(history, profile)
         adds = np.zeros((len(history.items), len(items)))
@@ -182,9 +182,8 @@ class Newcomers:
     def drops(self, history: Histories, profile: Profile, items: Rows) -> Doubles:
         """(n_entries, m) how far the score of each of ``items`` falls without each entry."""
         whole = self.parts(history, profile, items)[2].sum(axis=0)
-        known = self.knows(items)
-        at = np.where(known, lookup(self.items)[np.minimum(items, self.items[-1] + 1)], 0)
-        wanted = np.where(known[:, None], self.factors[at], 0)
+        at = self._where(items)
+        wanted = np.where((at >= 0)[:, None], self.factors[at], 0)
         out = np.zeros((len(history.items), len(items)))
         for entry in self._looks(history)[0]:
             out[entry] = whole - self.gains(history, profile, int(entry))[1].sum(axis=0) @ wanted.T
@@ -192,18 +191,25 @@ class Newcomers:
 
     def knows(self, items: Rows) -> Bools:
         """(m,) whether anybody took each of ``items`` before the fit."""
-        at = lookup(self.items)[np.minimum(items, self.items[-1] + 1)]
-        return np.asarray(at >= 0)
+        return np.asarray(self._where(items) >= 0)
+
+    def _where(self, items: Rows) -> Rows:
+        """(n,) where each item stands in the model; -1 for what nobody took."""
+        at = np.minimum(np.searchsorted(self.items, items), len(self.items) - 1)
+        return np.where(self.items[at] == items, at, -1)
 
     def scores(self, histories: Histories, profiles: Sequence[Profile], at: float) -> Floats:
         out = np.zeros((histories.n_users, histories.n_items), dtype=np.float32)
         inside = self.items < histories.n_items
         for user, profile in enumerate(profiles):
             one = histories.take(np.array([user], dtype=np.intp))
-            place = self.prior(profile).mean + self.gains(one, profile)[1].sum(axis=0)
-            score = self.share + self.factors @ place
-            out[user, self.items[inside]] = score[inside]
+            out[user, self.items[inside]] = self.total(one, profile)[inside]
         return out
+
+    def total(self, history: Histories, profile: Profile) -> Doubles:
+        """(len(self.items),) the scores of one person."""
+        place = self.prior(profile).mean + self.gains(history, profile)[1].sum(axis=0)
+        return np.asarray(self.share + self.factors @ place)
 
     @staticmethod
     def suggest(trial: Trial) -> dict[str, Any]:
