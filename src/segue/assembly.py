@@ -16,6 +16,7 @@ from segue.core.errors import BadPackage, NotFound
 from segue.core.types import Catalogue, Item, Training, Vectors
 from segue.store import catalogue, events, tastes, works
 from segue.store.catalogue import StoredCatalogue
+from segue.store.social import load_graph
 from segue.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def load_training(workspace: Workspace) -> Training:
     """All that a workspace knows, as of its last event."""
     stored = works.load_works(workspace.engine)
     people = catalogue.load_people(workspace.engine)
-    weigher = read_settings(workspace).behaviour
+    settings = read_settings(workspace)
+    weigher = settings.behaviour
     interactions = events.interactions(
         workspace.engine,
         stored.catalogue,
@@ -142,6 +144,7 @@ def load_training(workspace: Workspace) -> Training:
             load_content(workspace, stored.nums, _settings_encoder(workspace)), stored
         ),
         at=float(interactions.time[-1]) + 1.0,
+        social=load_graph(workspace.engine, people.nums) if settings.social else None,
     )
 
 

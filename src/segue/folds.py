@@ -43,8 +43,8 @@ class Folds:
 
 def of_split(training: Training, split: Split) -> tuple[Fold, Fold]:
     """The validation and the test fold of a split."""
-    train = replace(training, interactions=split.train, at=split.valid_from)
-    known = replace(training, interactions=split.train_valid, at=split.test_from)
+    train = training.knowing(split.train, split.valid_from)
+    known = training.knowing(split.train_valid, split.test_from)
     return (
         Fold("validation", train, split.valid),
         Fold("test", known, split.test),

@@ -45,6 +45,7 @@ Progress = Callable[[str], None]
 
 POPULAR, RECENT = "popular", "popular 30d"
 SHOWN = {POPULAR: "popular (all time)", RECENT: "recent popular (30 days)"}
+SOCIAL = "social"
 TUNED = " tuned"  # ends the name of a part with searched settings
 
 
@@ -89,6 +90,17 @@ def unavailable() -> dict[str, str]:
     return {name: command for name, command in commands.items() if command is not None}
 
 
+def with_social(training: Training, strategies: Sequence[str]) -> tuple[str, ...]:
+    """The strategies to try: what friends did among them, where anybody follows anybody."""
+    known = training.social is not None and len(training.social) > 0
+    if SOCIAL in strategies and not known:
+        raise BadInput(
+            f"strategy {SOCIAL!r} needs a social graph, and nobody follows anybody here; bring one "
+            "in with: segue import edges FILE"
+        )
+    return tuple(dict.fromkeys([*strategies, *([SOCIAL] if known else [])]))
+
+
 def extra_parts(strategies: Sequence[str], tuned: Sequence[Tuned]) -> dict[str, Part]:
     """Parts to try beside the default plan: named strategies, and all that tuning changed."""
     own = {part.strategy for part in DEFAULT.parts.values()}
@@ -114,14 +126,15 @@ def _evaluate(
     options: Options,
     look: Callable[[Folds], Look] | None = None,
 ) -> Evaluation:
-    for name in options.strategies:
+    strategies = with_social(training, options.strategies)
+    for name in strategies:
         kind_of(name)  # unknown or not installed: say so before an hour of work
     began = time.monotonic()
     cut = folds(training, options.split, seed)
     tuned: tuple[Tuned, ...] = ()
     if options.budget_s is not None:
         own = dict.fromkeys(part.strategy for part in DEFAULT.parts.values())
-        names = tunable([*own, *options.strategies] if options.strategies else None)
+        names = tunable([*own, *strategies] if options.strategies else None)
         tuned = tune(
             cut,
             names,
@@ -131,7 +144,7 @@ def _evaluate(
             data_hash=training.interactions.hash,
             progress=progress,
         )
-    extra = extra_parts([*options.strategies, *(t.strategy for t in tuned)], tuned)
+    extra = extra_parts([*strategies, *(t.strategy for t in tuned)], tuned)
     plan = DEFAULT.with_parts(extra)
     found = windows(
         cut,

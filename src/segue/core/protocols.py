@@ -129,6 +129,14 @@ class Recommender(Protocol):
 
 
 @runtime_checkable
+class Sociable(Protocol):
+    """A recommender that may look at those whom a person follows."""
+
+    def asks_friends(self) -> bool:
+        """Whether it does: else nobody's circle need be read."""
+
+
+@runtime_checkable
 class Foreseeing(Protocol):
     """A recommender that also forecasts behaviour."""
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segue.core.errors import BadInput
+from segue.core.social import Circle, Graph
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -167,7 +168,8 @@ class Histories:
     """CSR over users: what each did, oldest first. The only thing a strategy sees of people.
 
     ``weights`` are in [-1, 1]: > 0 wanted, < 0 rejected. An item occurs at most once a user.
-    ``values`` are the raw values (a rating, a fraction), NaN where there is none.
+    ``values`` are the raw values (a rating, a fraction), NaN where there is none. ``circle`` is
+    what those whom each follows did; None where nobody asked, or there is no social graph.
     """
 
     indptr: Rows
@@ -176,6 +178,7 @@ class Histories:
     times: Doubles
     n_items: int
     values: Floats | None = None
+    circle: Circle | None = None
 
     def __post_init__(self) -> None:
         if not len(self.items) == len(self.weights) == len(self.times) == self.indptr[-1]:
@@ -221,6 +224,7 @@ class Histories:
             weights=self.weights[index],
             times=self.times[index],
             values=None if self.values is None else self.values[index],
+            circle=None if self.circle is None else self.circle.take(users),
         )
 
     def without_each(self, user: int, items: Sequence[int] | Rows) -> Histories:
@@ -229,6 +233,7 @@ class Histories:
         parts = [np.flatnonzero(self.items[span] != item) + span.start for item in items]
         index = np.concatenate(parts) if parts else np.zeros(0, dtype=np.intp)
         indptr = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.intp)
+        same = np.full(len(parts), user, dtype=np.intp)
         return replace(
             self,
             indptr=indptr,
@@ -236,6 +241,7 @@ class Histories:
             weights=self.weights[index],
             times=self.times[index],
             values=None if self.values is None else self.values[index],
+            circle=None if self.circle is None else self.circle.take(same),
         )
 
     @staticmethod
@@ -364,6 +370,7 @@ class Training:
     profiles: tuple[Profile, ...]  # by user row
     content: Vectors | None
     at: float
+    social: Graph | None = None  # over user rows; None: nobody follows anybody
 
     @cached_property
     def hash(self) -> str:
@@ -378,11 +385,32 @@ class Training:
         ):
             if column is not None:
                 digest.update(np.ascontiguousarray(column).tobytes())
+        if self.social is not None:
+            for column in (self.social.indptr, self.social.to, self.social.weight):
+                digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()[:16]
 
     def before(self, t: float) -> Training:
         """The same as of an earlier time."""
-        return replace(self, interactions=self.interactions.before(t), at=t)
+        return self.knowing(self.interactions.before(t), t)
+
+    def knowing(self, interactions: Interactions, at: float) -> Training:
+        """The same as of ``at``, when only some of what people did was known."""
+        social = None if self.social is None else self.social.before(at)
+        return replace(self, interactions=interactions, at=at, social=social)
+
+    @cached_property
+    def _pasts(self) -> Histories:
+        return self.interactions.histories()
+
+    def with_circle(self, histories: Histories, users: Rows) -> Histories:
+        """The histories of ``users`` (rows), with what those whom each follows did before ``at``.
+
+        Attached to no more people than are scored at once: a circle is longer than a history.
+        """
+        if self.social is None:
+            return histories
+        return replace(histories, circle=self.social.circles(users, self._pasts))
 
 
 @dataclass(frozen=True)
@@ -413,6 +441,7 @@ class Query:
     added_after: float | None = None  # only items added later than this
     again: frozenset[str] = frozenset()  # kinds that may return to who wanted them …
     again_before: float = -float("inf")  # … if they met the item before this time
+    friends: tuple[str | None, ...] = ()  # by place in the circle: who may be named in a reason
     lean: Lean | None = None  # None: the person edited nothing of their taste
     within: Bools | None = None  # (n_items,) only these may be shown; None: any
 
@@ -427,7 +456,8 @@ class Query:
 class Reason:
     """A part of what made a score. ``share`` is in [0, 1]; an answer's shares sum to one."""
 
-    # history | content | popularity | profile | freshness | activity | taste | exploration
+    # history | content | popularity | profile | freshness | activity | social | taste |
+    # exploration
     kind: str
     text: str
     share: float

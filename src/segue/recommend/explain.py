@@ -19,6 +19,7 @@ from segue.recommend.features import Base, Side
 from segue.recommend.groups import age_group
 from segue.recommend.matrix import powers
 from segue.recommend.plan import Plan
+from segue.recommend.social import liked_by
 
 if TYPE_CHECKING:
     from segue.recommend.pipeline import Pipeline
@@ -74,6 +75,7 @@ def _warm(
             proven(proof.tried[n], proof.drops[n]),
             parts[n],
             rows[n],
+            int(item),
             _shared_tags(pipeline.catalogue, counts, int(item)),
         )
         for n, item in enumerate(items)
@@ -182,6 +184,9 @@ def variant_base(
             memory = fitted.half_life
             shares = keep * history.weights * (1 if memory is None else powers(memory, n)[ranks])
             out[name] = fitted.weighted_likeness(history.items, shares, items)
+        elif side.plan.parts[part].group == "social":  # whom one follows, not what one did
+            alike = side.told(part, history, [query.profile], at, items)
+            out.update({v: np.repeat(s, len(left_out), axis=0) for v, s in alike.items()})
         elif name not in out:  # a part with several heads tells them all at once
             profiles = [query.profile] * variants.n_users
             out.update(side.told(part, variants, profiles, at, items))
@@ -194,6 +199,7 @@ def _compose(
     proven: Sequence[tuple[int, float]],
     parts: Doubles,
     row: Floats,
+    item: int,
     shared: Sequence[str],
 ) -> tuple[Reason, ...]:
     plan = pipeline.side.plan
@@ -207,6 +213,7 @@ def _compose(
         "freshness": _age_text(plan, row),
         "profile": profile_text(query.profile),
         "activity": "fits how much and how lately you watch",
+        "social": social_text(query, item),
     }
     found += [Reason(g, text, size[g]) for g, text in texts.items() if size[g] > 0]
     return normalised(found, Reason("popularity", texts["popularity"], 1.0))
@@ -272,6 +279,11 @@ def profile_text(profile: Profile) -> str:
     ]
     known = " ".join(w for w in words if w)
     return f"chosen by people {known}" if known else "chosen by people like you"
+
+
+def social_text(query: Query, item: int) -> str:
+    circle = query.history.circle
+    return "" if circle is None else liked_by(circle, query.friends, item)
 
 
 def _wanted_tags(catalogue: Catalogue, history: Histories) -> Counter[str]:
@@ -386,11 +398,12 @@ def _content_text(catalogue: Catalogue, wanted: Counter[str], item: int) -> str:
     )
 
 
-def first_reasons(part: Floats, profile: Profile) -> tuple[Reason, ...]:
-    """Reasons of a cold-start list: popularity, and the person's groups."""
+def first_reasons(part: Floats, query: Query, item: int) -> tuple[Reason, ...]:
+    """Reasons of a cold-start list: popularity, the person's groups, and whom they follow."""
     popular = Reason("popularity", "popular with many people", max(float(part[0]), 0.0))
-    of_group = Reason("profile", profile_text(profile), max(float(part[1]), 0.0))
-    return normalised([popular, of_group], Reason("freshness", "new here", 1.0))
+    of_group = Reason("profile", profile_text(query.profile), max(float(part[1]), 0.0))
+    friends = Reason("social", social_text(query, item), max(float(part[2]), 0.0))
+    return normalised([popular, of_group, friends], Reason("freshness", "new here", 1.0))
 
 
 def likeness_reason(catalogue: Catalogue, row: int, other: int) -> Reason:

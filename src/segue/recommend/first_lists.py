@@ -16,6 +16,7 @@ from segue.core.types import Bools, Doubles, Histories, Profile, Query, Ranking,
 from segue.recommend import explain, lean
 from segue.recommend.newcomers import Newcomers
 from segue.recommend.onboarding import Questions
+from segue.recommend.social import PRIOR
 
 if TYPE_CHECKING:
     from segue.recommend.pipeline import Pipeline
@@ -40,7 +41,18 @@ def scores(pipeline: Pipeline, history: Histories, profile: Profile, items: Rows
         level = float(np.quantile(model.share, UNMET))
         promise = pipeline.unmet(history, items[unmet])[0]
         out[unmet] = level * (1 + promise / (1 + np.abs(promise)))
-    return np.asarray(out, dtype=np.float64)
+    return np.asarray(out + _circle(pipeline, history, items), dtype=np.float64)
+
+
+def _circle(pipeline: Pipeline, history: Histories, items: Rows) -> Doubles:
+    """(len(items),) what a circle adds: so many of PRIOR imagined people took it.
+
+    0 where the model looks at nobody, or the person follows nobody.
+    """
+    if pipeline.social is None or history.circle is None or not len(history.circle.items):
+        return np.zeros(len(items))
+    at = max(pipeline.fitted_at, float(history.circle.times.max()))
+    return pipeline.social.wished(history, at, items) / PRIOR
 
 
 def ranking(pipeline: Pipeline, query: Query, allowed: Bools) -> Ranking:
@@ -73,6 +85,7 @@ def reasons(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason,
     model, history = _model(pipeline), query.history
     popular, segment, own = model.parts(history, query.profile, items)
     drops = model.drops(history, query.profile, items)
+    friends = _circle(pipeline, history, items)
     met = model.knows(items)
     unmet: list[tuple[Reason, ...]] = [(explain.NEW,)] * len(items)
     if not met.all() and len(history.items):
@@ -92,6 +105,7 @@ def reasons(pipeline: Pipeline, query: Query, items: Rows) -> list[tuple[Reason,
         found += [
             Reason("popularity", "popular with many people", max(float(popular[n]), 0.0)),
             Reason("profile", text, max(float(segment[n]), 0.0)),
+            Reason("social", explain.social_text(query, int(items[n])), float(friends[n])),
         ]
         out.append(explain.normalised(found, explain.NEW))
     return out

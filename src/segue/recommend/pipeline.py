@@ -35,6 +35,7 @@ from segue.recommend.fitting import Fitting
 from segue.recommend.newcomers import Newcomers
 from segue.recommend.outcomes import Outcomes
 from segue.recommend.plan import ITEM
+from segue.recommend.social import Social
 from segue.recommend.takers import Takers, about, met_rows
 from segue.recommend.windows import crowd, shortlist
 
@@ -87,6 +88,14 @@ class Pipeline:
         self.warm = np.zeros(len(self.catalogue), dtype=np.bool_)
         n = min(len(self.warm), len(self.side.warm))
         self.warm[:n] = self.side.warm[:n]
+
+    @property
+    def social(self) -> Social | None:
+        """The part that looks at those whom a person follows; None where nothing does."""
+        return next((p for p in self.side.parts.values() if isinstance(p, Social)), None)
+
+    def asks_friends(self) -> bool:
+        return self.social is not None
 
     @staticmethod
     def fit(
@@ -141,7 +150,7 @@ class Pipeline:
         known = np.flatnonzero(self.warm)
         likeness, promise, score, foretold = [], [], [], []
         for n, user in enumerate(users):
-            one = histories.take(np.array([n]))
+            one = training.with_circle(histories.take(np.array([n])), users[n : n + 1])
             unseen = known[~one.seen()[0, known]]
             items = np.sort(rng.permutation(unseen)[:CALIBRATION_ITEMS])
             likeness.append(self.bridge.likeness(one, items)[0])
@@ -402,14 +411,16 @@ class Pipeline:
         return Ranking(tuple(Scored(ids[i], float(s), r) for i, s, r in entries))
 
     def first_parts(self, query: Query, items: Rows) -> Floats:
-        """(len(items), 2) popularity and profile parts of a cold-start score."""
-        out = np.zeros((len(items), 2), dtype=np.float32)
+        """(len(items), 3) popularity, profile and social parts of a cold-start score."""
+        out = np.zeros((len(items), 3), dtype=np.float32)
         known = items < self.side.items.shape[1]
         recent = self.side.items[ITEM.index("popular 30d"), items[known]]
         ever = self.side.items[ITEM.index("popular"), items[known]]
         out[known, 0] = np.log1p(recent) + 0.3 * ever
         first = np.zeros(len(items), dtype=np.intp)
         out[:, 1] = self.side.groups.affinity([query.profile], first, items).sum(axis=1)
+        if self.social is not None:
+            out[:, 2] = self.social.lift(query.history, query.at, items)
         return out
 
     def _first_list(self, query: Query, allowed: Bools) -> Ranking:
@@ -422,4 +433,7 @@ class Pipeline:
 
     def _first_reasons(self, query: Query, items: Rows) -> list[tuple[Reason, ...]]:
         parts = self.first_parts(query, items)
-        return [explain.first_reasons(part, query.profile) for part in parts]
+        return [
+            explain.first_reasons(part, query, int(item))
+            for part, item in zip(parts, items, strict=True)
+        ]

@@ -23,8 +23,9 @@ PROFILE = ("gender", "age group", "occupation")
 PERSON = ("history length", "days away", "tenure", "mean weight", "last day")
 PROPOSING = ("popular 3d", "popular 10d", "popular 30d")
 CONTENT = "content"  # the part that every plan has: cold items are placed by it
-REASONS = ("history", "content", "popularity", "freshness", "profile", "activity")
-GROUPS = REASONS[:3]  # that a part may give
+REASONS = ("history", "content", "popularity", "freshness", "profile", "activity", "social")
+GROUPS = ("history", "content", "popularity", "social")  # that a part may give
+RISING = ("history", "content", "social")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Plan:
     @cached_property
     def rising(self) -> tuple[int, ...]:
         """+1 where the blend's score must never fall when the column rises."""
-        return tuple(int(self.group_of[n] in ("history", "content")) for n in self.names)
+        return tuple(int(self.group_of[n] in RISING) for n in self.names)
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
@@ -157,15 +158,15 @@ def part_of(strategy: str, settings: Mapping[str, Any], name: str, *, proposes: 
     given = dict(settings)
     kind = kind_of(strategy)
     heads: tuple[str, ...] = getattr(kind, "HEADS", ())
+    group = getattr(kind, "GROUP", "history")
     if heads:
         views = tuple(View(f"{name} {h}", None, proposes and h == heads[0], h) for h in heads)
-        return Part(strategy, views, given)
+        return Part(strategy, views, given, group)
     half_life = None
     if OverMatrix in kind.__mro__:
         default = {f.name: f.default for f in dataclasses.fields(kind)}["half_life"]
         half_life = given.pop("half_life", default)
         given["half_life"] = None  # the view remembers, not the strategy
-    group = getattr(kind, "GROUP", "history")
     return Part(strategy, (View(name, half_life, proposes),), given, group)
 
 

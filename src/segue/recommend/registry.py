@@ -24,6 +24,7 @@ STRATEGIES: Mapping[str, str] = {
     "neighbours in time": "segue.recommend.neighbours:NeighboursInTime",
     "bm25": "segue.recommend.neighbours:Bm25",
     "people": "segue.recommend.people:People",
+    "social": "segue.recommend.social:Social",
     "walk": "segue.recommend.walk:Walk",
     "slim": "segue.recommend.slim:Slim",
     "linear": "segue.recommend.linear:Linear",

@@ -192,7 +192,7 @@ def build(
 def _chunk(
     past: Training, side: Side, users: Rows, histories: Histories, first: int, rivals: bool
 ) -> tuple[Floats, Rows, Rows, Bools, dict[str, Rows]]:
-    part = histories.take(np.arange(first, first + len(users)))
+    part = past.with_circle(histories.take(np.arange(first, first + len(users))), users)
     profiles = [past.profiles[u] for u in users]
     base = side.base(part, profiles, past.at, only=None if rivals else side.plan.proposing)
     unseen = ~part.seen()

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from segue.config import Contact
 from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import NotFound, SegueError
-from segue.core.protocols import Foreseeing, Recommender
+from segue.core.protocols import Foreseeing, Recommender, Sociable
 from segue.core.types import (
     Bools,
     Event,
@@ -32,7 +32,7 @@ from segue.recommend.explore import Explore
 from segue.serve import files
 from segue.serve.exploring import Explorer
 from segue.serve.tastes import steered, stretches
-from segue.store import events, schema, tastes
+from segue.store import events, schema, social, tastes
 from segue.store.catalogue import StoredCatalogue, load_user
 from segue.store.insights import Insights, load_insights
 from segue.store.scenes import SceneRow, load_scenes
@@ -205,18 +205,33 @@ class Service:
         read = events.history(
             self.engine, user_id, self.catalogue.nums, use, limit=self.history_limit, without=lent
         )
+        history, friends = self._among_friends(user_id, read.history, at)
         query = Query(
             user=user_id,
-            history=read.history,
+            history=history,
             at=at,
             k=k,
             exclude=frozenset(exclude) | self._gone(user_id, read, lent),
             kinds=None if kinds is None else frozenset(kinds),
             again=frozenset(use.repeat),
             again_before=at - use.repeat_after_h * 3600,
+            friends=friends,
         )
         query = steered(query, edits, self.catalogue.catalogue, self.recommender)
         return query if user is None else replace(query, profile=user.profile)
+
+    def _among_friends(
+        self, user_id: str, history: Histories, at: float
+    ) -> tuple[Histories, tuple[str | None, ...]]:
+        """The history with what those whom the person follows did, where the model looks at it."""
+        model: object = self.recommender
+        if not isinstance(model, Sociable) or not model.asks_friends():
+            return history, ()
+        around = social.circle(
+            self.engine, user_id, at, self.catalogue.nums, self.behaviour,
+            without=tastes.lent(self.engine),
+        )  # fmt: skip
+        return replace(history, circle=around.circle), around.friends
 
     def _gone(
         self, user_id: str, read: events.Read, lent: Sequence[events.Stretch]

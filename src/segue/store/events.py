@@ -142,7 +142,7 @@ def write_rows(engine: sa.Engine, rows: Sequence[tuple[Any, ...]]) -> Written:
 BULK_COLUMNS = _COLUMNS
 
 
-class _Prepared:
+class Prepared:
     """A statement that is compiled once a dialect and run by the driver itself.
 
     Building, coercing and compiling the same statement costs more than SQLite takes to answer it.
@@ -175,14 +175,14 @@ _WORK = schema.links.alias("work")
 _ITEM = sa.func.coalesce(_WORK.c.into_num, _E.item_num)
 _LINKED = (_WORK.c.entity == "item") & (_WORK.c.num == _E.item_num)
 _DONE = schema.events.outerjoin(_WORK, _LINKED)
-_RECENT = _Prepared(
+_RECENT = Prepared(
     sa.select(_E.time, _E.num, _I.id, _I.title, _E.kind, _E.value)
     .select_from(_DONE.join(schema.items, _I.num == _ITEM))
     .where(_E.user_num == sa.bindparam("user"))
     .order_by(_E.time.desc(), _E.num.desc())
     .limit(sa.bindparam("limit"))
 )
-_HISTORY = _Prepared(
+_HISTORY = Prepared(
     sa.select(_E.time, _E.num, _ITEM, _E.kind, _E.value)
     .select_from(_DONE)
     .where(_E.user_num == sa.bindparam("user"))
@@ -208,10 +208,10 @@ def _whose() -> sa.Select[Any]:
     return sa.select(found.c.num).order_by(found.c.place, found.c.num)
 
 
-_WHOSE = _Prepared(_whose())
+_WHOSE = Prepared(_whose())
 
 # In order of arrival, which every database keeps at hand; sorting by time is faster here.
-_ALL = _Prepared(sa.select(_E.user_num, _E.item_num, _E.kind, _E.value, _E.time).order_by(_E.num))
+_ALL = Prepared(sa.select(_E.user_num, _E.item_num, _E.kind, _E.value, _E.time).order_by(_E.num))
 
 
 class Seen(NamedTuple):  # not a dataclass: 200 of them are made a request, five times as fast
@@ -230,7 +230,7 @@ def person_nums(connection: sa.Connection, user_id: str) -> tuple[int, ...]:
 
 
 def _newest(
-    statement: _Prepared, connection: sa.Connection, user_id: str, limit: int
+    statement: Prepared, connection: sa.Connection, user_id: str, limit: int
 ) -> Sequence[tuple[Any, ...]]:
     """A person's newest events over all their accounts; rows begin with the time and the key."""
     nums = person_nums(connection, user_id)
@@ -277,7 +277,7 @@ def inside(time: float, stretches: Sequence[Stretch]) -> bool:
     return any(start <= time < end for start, end in stretches)
 
 
-_MET = _Prepared(
+_MET = Prepared(
     sa.select(_E.time, _E.num, _I.id, _E.kind)
     .select_from(_DONE.join(schema.items, _I.num == _ITEM))
     .where(_E.user_num == sa.bindparam("user"))
@@ -306,7 +306,7 @@ def met_ever(engine: sa.Engine, user_id: str, *, without: Sequence[Stretch] = ()
     return found
 
 
-_SHOWN = _Prepared(
+_SHOWN = Prepared(
     sa.select(_I.id)
     .join_from(schema.events, schema.items, _E.item_num == _I.num)
     .where(_E.user_num == sa.select(_U.num).where(_U.id == sa.bindparam("user")).scalar_subquery())
