@@ -199,8 +199,9 @@ def test_the_gains_are_drawn(model: Known, source: Crowd, tmp_path: Path) -> Non
     assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("step", [4, 100])  # linked accounts of other chunks, and of one
 def test_linked_accounts_and_works_and_lent_stretches_are_read_as_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     made = Workspace.create(tmp_path / "w")
     put_items(made.engine, [Item(f"i{n}", "movie", f"Film {n}") for n in range(8)])
@@ -211,7 +212,7 @@ def test_linked_accounts_and_works_and_lent_stretches_are_read_as_elsewhere(
         [
             Event(f"e{n}", f"u{rng.integers(9)}", f"i{rng.integers(8)}", kind, float(day) * DAY_S)
             for n, (kind, day) in enumerate(
-                zip(rng.choice(["like", "play", "hide", "impression"], 200), rng.random(200) * 50,
+                zip(rng.choice(["play", "play", "play", "hide", "impression"], 200), rng.random(200) * 50,
                     strict=True)
             )
         ],
@@ -228,7 +229,7 @@ def test_linked_accounts_and_works_and_lent_stretches_are_read_as_elsewhere(
     whole = events.interactions(
         made.engine, stored.catalogue, stored.nums, people.nums, BehaviourWeights(), without=lent
     ).histories()
-    monkeypatch.setattr(crowd, "STEP", 4)
+    monkeypatch.setattr(crowd, "STEP", step)
     source = Crowd(made.engine, stored.nums, BehaviourWeights(), without=lent)
     found = list(source.chunks(np.inf))
     ids = [name for some in found for name in some.ids]

@@ -13,12 +13,20 @@ import sqlalchemy as sa
 from segue.core.types import Bools, Doubles, Histories, Interactions, Profile
 from segue.store import schema
 from segue.store.catalogue import joined, profile_of
-from segue.store.events import Stretch, Weigher, inside
+from segue.store.events import Prepared, Stretch, Weigher, inside
 from segue.store.links import pointers
 
 STEP = 2_000  # keys of people that are read at once: some 100 MB where each has hundreds of events
 
 Nums = npt.NDArray[np.int64]
+
+_E = schema.events.c
+_ASKED = sa.select(_E.user_num, _E.item_num, _E.kind, _E.value, _E.time)
+_DONE = Prepared(  # a range alone, so that it is read along the index
+    _ASKED.where(_E.user_num >= sa.bindparam("first"), _E.user_num < sa.bindparam("end"))
+    .where(_E.time < sa.bindparam("before"))
+    .order_by(_E.user_num, _E.time, _E.num)
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class Crowd:
                     yield found
 
     def _read(self, connection: sa.Connection, links: Links, first: int, before: float) -> People:
-        u, e = schema.users.c, schema.events.c
+        u, e = schema.users.c, _E
         end = first + STEP
         others = [num for num, into in links.accounts.items() if first <= into < end]
         query = sa.select(schema.users).where(
@@ -90,14 +98,12 @@ class Crowd:
         rows = connection.execute(query.order_by(u.num)).mappings().all()
         speaks = [row for row in rows if row["num"] not in links.accounts]
         nums = np.array([row["num"] for row in speaks], dtype=np.int64)
-        events = connection.execute(
-            sa.select(e.user_num, e.item_num, e.kind, e.value, e.time)
-            .where(
-                ((e.user_num >= first) & (e.user_num < end)) | e.user_num.in_(others),
-                e.time < before,
-            )
-            .order_by(e.user_num, e.time, e.num)
-        ).all()
+        events = _DONE.all(connection, first=first, end=end, before=before)
+        elsewhere = [num for num in others if not first <= num < end]
+        if elsewhere:
+            theirs = _ASKED.where(e.user_num.in_(elsewhere), e.time < before)
+            more = connection.execute(theirs.order_by(e.user_num, e.time, e.num)).all()
+            events = [*events, *map(tuple, more)]
         own = events
         if links.accounts or self.without:
             away = {num for num, into in links.accounts.items() if not first <= into < end}
