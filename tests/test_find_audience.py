@@ -212,7 +212,7 @@ def test_linked_accounts_and_works_and_lent_stretches_are_read_as_elsewhere(
         [
             Event(f"e{n}", f"u{rng.integers(9)}", f"i{rng.integers(8)}", kind, float(day) * DAY_S)
             for n, (kind, day) in enumerate(
-                zip(rng.choice(["play", "play", "play", "hide", "impression"], 200), rng.random(200) * 50,
+                zip(rng.choice(["play"] * 3 + ["hide", "impression"], 200), rng.random(200) * 50,
                     strict=True)
             )
         ],

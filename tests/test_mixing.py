@@ -73,3 +73,16 @@ def test_without_goals_nothing_changes(data: Training) -> None:
     found = evaluated(data, Goals())
     assert found.report.goals is None
     assert found.found.test.gain is None
+
+
+def test_where_the_default_serves_a_goal_as_well_it_stays(data: Training) -> None:
+    # Everything taken is a click, so the goal says what the default learns from.
+    found = evaluated(data, Goals(click=1.0))
+    told = found.report.goals
+    assert told is not None
+    if "the default" in found.report.tried[0][0]:
+        assert told.overlap.mean == 1
+        assert all(line.gap.mean == 0 for line in told.lines)
+        assert found.found.test.gain is None
+    else:
+        assert told.overlap.mean > 0.5

@@ -56,6 +56,12 @@ class Windows:
         )
         return Windows(tuple(lessons), valid, test, self.held)
 
+    def plain(self) -> Windows:
+        """The same taught by "consumed or not"; what goals were achieved is kept."""
+        every = (*self.lessons, self.valid, self.test)
+        *lessons, valid, test = (replace(window, gain=None) for window in every)
+        return Windows(tuple(lessons), valid, test, self.held)
+
     @property
     def people(self) -> int:
         """People who teach the blend, counted once a lesson."""

@@ -34,7 +34,8 @@ def mixed(
 
     Trees and a linear blend are taught by the gains instead of "consumed or not" and judged by
     NDCG@10 with the gains of validation. One column alone knows of no goals, so where that was the
-    choice, blends over ``plan`` are taught.
+    choice, blends over ``plan`` are taught. Where the default blend serves the goals as well, it
+    stays: rare goals teach noise.
     """
     graded = found.graded(mix)
     parts = plan if isinstance(choice.blend, Single) else choice.blend.plan
@@ -46,16 +47,24 @@ def mixed(
         candidates.append(choice.fresh() if same else Blend(TREES[0], parts))
         candidates += [Blend(_slower(trees), parts) for trees in TREES[:1]]
     gains = mix.of(graded.valid.goals)
-    tried: list[tuple[float, Blending]] = []
+
+    def worth(blend: Blending) -> float:
+        top = graded.valid.ranking(blend.score(graded.valid.columns(blend.plan.names)))
+        return float(np.nanmean(graded_ndcg(top, gains, K)))
+
+    tried = [(worth(choice.blend), choice.blend)]
     for blend in candidates:
         blend.fit(graded.lessons, seed)
-        top = graded.valid.ranking(blend.score(graded.valid.columns(blend.plan.names)))
-        value = float(np.nanmean(graded_ndcg(top, gains, K)))
-        progress(f"tried {blend.kind} for the goals: {value:.4f} of the gain on validation")
-        tried.append((value, blend))
-    best = max(tried, key=lambda pair: pair[0])[1]
-    per_user = measured(graded.valid, best)
+        tried.append((worth(blend), blend))
+        progress(f"tried {blend.kind} for the goals: {tried[-1][0]:.4f} of the gain on validation")
+    # Stable: the default comes first, so a blend for the goals must beat it, not equal it.
+    value, best = max(tried, key=lambda pair: pair[0])
     told = ", ".join(f"{share:.0%} {goal}" for goal, share in mix.shares.items())
+    if best is choice.blend:
+        progress(f"the default blend serves the goals best: {value:.4f}")
+        line = (f"for {told}: the default", float(choice.valid.ndcg.mean()))
+        return graded.plain(), replace(choice, tried=(line, *choice.tried))
+    per_user = measured(graded.valid, best)
     line = (f"for {told}: {best.kind}", float(per_user.ndcg.mean()))
     return graded, Choice(best, per_user, (line, *choice.tried))
 
