@@ -32,6 +32,8 @@ def test_questions_answers_and_the_list_come_back(client, films):
     told = answer.json()
     assert (told["onboarding"]["known"], told["onboarding"]["unknown"]) == (2, 1)
     assert not {first, second, third} & set(_ids(told["onboarding"]["questions"]))
+    assert (before["strategy"], told["recommendations"]["strategy"]) == ("cold-start", "newcomers")
+    assert client.get("/v1/users/p1/recommendations").json()["strategy"] == "blend"
     shown = told["recommendations"]["items"]
     assert _ids(shown) != _ids(before["items"])
     assert not {first, third} & set(_ids(shown))

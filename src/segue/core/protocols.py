@@ -156,6 +156,14 @@ class Placing(Protocol):
 
 
 @runtime_checkable
+class Naming(Protocol):
+    """A recommender of which different parts answer for different people."""
+
+    def made_by(self, history: Histories) -> str:
+        """The name of what makes the list of a person with this history."""
+
+
+@runtime_checkable
 class Asking(Protocol):
     """A recommender that knows which items to ask a newcomer about."""
 

@@ -336,6 +336,11 @@ class Pipeline:
             added = lean.added(query.lean, items, others)
         return self._why(query, items, scores, features, added)[0]
 
+    def made_by(self, history: Histories) -> str:
+        if self.newcomers is not None and first_lists.answers(self, history):
+            return self.newcomers.name
+        return self.strategy
+
     def ask(self, query: Query, answers: Sequence[tuple[str, str]], k: int) -> tuple[str, ...]:
         return first_lists.ask(self, query, answers, self._allowed(query), k)
 

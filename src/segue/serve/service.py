@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from segue.config import Contact
 from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import NotFound, SegueError
-from segue.core.protocols import Foreseeing, Recommender, Sociable
+from segue.core.protocols import Foreseeing, Naming, Recommender, Sociable
 from segue.core.types import (
     Bools,
     Event,
@@ -64,7 +64,8 @@ class NoModel(SegueError):
 
 @dataclass(frozen=True)
 class Answer:
-    """A list for one person. ``strategy`` says what made it: ``cold-start`` without history."""
+    """A list for one person. ``strategy`` says what made it: ``cold-start`` without history,
+    ``newcomers`` with little."""
 
     version: str
     strategy: str
@@ -252,7 +253,10 @@ class Service:
         )
 
     def _strategy(self, history: Histories) -> str:
-        return COLD_START if len(history.items) == 0 else self.model().strategy
+        if len(history.items) == 0:
+            return COLD_START
+        model = self.model()
+        return model.made_by(history) if isinstance(model, Naming) else model.strategy
 
     def _answer(self, query: Query, ranking: Ranking) -> Answer:
         return Answer(self.model().version, self._strategy(query.history), ranking)
