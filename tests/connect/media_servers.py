@@ -37,7 +37,6 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         with server.lock:
             server.asked.append((self.command, self.path, body))
-            server.times.append(time.monotonic())
             mode = server.mode
             if server.bad_for:
                 server.bad_for -= 1
@@ -124,7 +123,6 @@ class MediaServer(ThreadingHTTPServer):
         self.nonsense: Any = None
         self.other = ""
         self.asked: list[tuple[str, str, bytes]] = []
-        self.times: list[float] = []
         self.bytes_written = 0
         self.lock = threading.Lock()
         self.stopping = threading.Event()
