@@ -139,7 +139,7 @@ def load_training(workspace: Workspace) -> Training:
     return Training(
         catalogue=stored.catalogue,
         interactions=interactions,
-        profiles=people.profiles,
+        profiles=tuple(p.only(settings.profile.use) for p in people.profiles),
         content=works.content_of_works(
             load_content(workspace, stored.nums, _settings_encoder(workspace)), stored
         ),

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import BadSettings
 from segue.core.goals import Goals
+from segue.core.types import PROFILE_FIELDS
 from segue.match.assign import Rule
 from segue.recommend.explore import Explore
 
@@ -45,6 +46,21 @@ class Understanding:
             raise BadSettings(
                 f"[understand] chinese must be one of {', '.join(CHINESE)}, got {self.chinese!r}"
             )
+
+
+@dataclass(frozen=True)
+class ProfileUse:
+    """``[profile]``: the fields of a profile that ranking may use; the others are only kept."""
+
+    use: tuple[str, ...] = PROFILE_FIELDS
+
+    def __post_init__(self) -> None:
+        for name in self.use:
+            if name not in PROFILE_FIELDS:
+                known = ", ".join(PROFILE_FIELDS)
+                raise BadSettings(
+                    f"[profile] use: {name!r} is no field of a profile; known: {known}"
+                )
 
 
 @dataclass(frozen=True)
@@ -105,6 +121,7 @@ class Settings:
     track: str = NONE  # curves of trained nets: none, tensorboard, wandb (offline) or both
     behaviour: BehaviourWeights = field(default_factory=BehaviourWeights)
     understand: Understanding = field(default_factory=Understanding)
+    profile: ProfileUse = field(default_factory=ProfileUse)
     llm: LargeModel = field(default_factory=LargeModel)
     contact: Contact = field(default_factory=Contact)
     goals: Goals = field(default_factory=Goals)

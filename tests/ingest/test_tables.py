@@ -12,7 +12,7 @@ from segue.core.types import Item
 from segue.datasets import Unavailable, get
 from segue.ingest import presets, tables
 from segue.ingest.mapping import parse_mapping, read_mapping
-from segue.store import catalogue, events, schema
+from segue.store import catalogue, events, profiles, schema
 from segue.store.workspace import Workspace
 
 HEADER = "user_id,item_id,kind,value,time"
@@ -470,3 +470,19 @@ def test_ciao_and_its_graph(workspace, tmp_path):
     report = tables.import_table(workspace, "edges", [trust], preset="ciao")
     assert (report.added, report.rejected) == (2, 1)
     assert rejected(report) == [(3, "dst", "an edge to oneself", "1")]
+
+
+def test_people_have_devices_and_say_whether_they_share(workspace, tmp_path):
+    path = write(
+        tmp_path / "p.csv", "id,device,shares\nann,tv,yes\nbob,phone,0\ncem,,\ndan,tv,perhaps\n"
+    )
+    report = tables.import_table(workspace, "users", [path])
+    assert rejected(report) == [(5, "shares", "neither of 1, true, yes, 0, false, no", "perhaps")]
+    told = {name: profiles.load(workspace.engine, name) for name in ("ann", "bob", "cem", "dan")}
+    assert told["dan"] is None
+    assert [(t.profile.device, t.shares) for t in told.values() if t is not None] == [
+        ("tv", True), ("phone", False), (None, False),
+    ]  # fmt: skip
+    profiles.change(workspace.engine, "cem", {"shares": True})
+    tables.import_table(workspace, "users", [path])
+    assert profiles.load(workspace.engine, "cem").shares  # an empty cell says nothing

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -73,6 +73,16 @@ class Profile:
     occupation: str | None = None
     device: str | None = None
     interests: tuple[str, ...] = ()
+
+    def only(self, used: Iterable[str]) -> Profile:
+        """The same with every field emptied that is not ``used``: no score can tell them."""
+        kept = frozenset(used)
+        if kept.issuperset(PROFILE_FIELDS):
+            return self
+        return Profile(**{name: getattr(self, name) for name in PROFILE_FIELDS if name in kept})
+
+
+PROFILE_FIELDS = tuple(f.name for f in fields(Profile))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ EDGE_KINDS = ("follow", "friend", "trust")
 KINDS = {"items": ITEM_KINDS, "events": EVENT_KINDS, "edges": EDGE_KINDS}
 MAX_ID_LETTERS = 300  # what the store keeps
 LATEST_TIME_S = 4_102_444_800.0  # 2100: anything later is milliseconds or a mistake
+YES, NO = ("1", "true", "yes"), ("0", "false", "no")  # what ``shares`` may read
 LISTS = ("tags", "creators", "interests")
 NUMBERS = {  # field: lowest, highest, whole
     "year": (1000, 2100, True),
@@ -165,6 +166,9 @@ def _text_checks(frame: pl.DataFrame, what: str) -> list[Check]:
         if name in frame.columns:
             long = pl.col(name).str.len_chars() > MAX_ID_LETTERS
             checks.append(Check(name, long, f"{name} is longer than {MAX_ID_LETTERS} letters"))
+    if "shares" in frame.columns:
+        unclear = ~pl.col("shares").str.to_lowercase().is_in([*YES, *NO])
+        checks.append(Check("shares", unclear, f"neither of {', '.join((*YES, *NO))}"))
     if what in KINDS:
         allowed = KINDS[what]
         unknown = ~pl.col("kind").is_in(list(allowed))

@@ -25,7 +25,9 @@ COLUMNS: Map[str, tuple[str, ...]] = {
         "id", "kind", "title", "description", "tags", "creators", "year", "language", "duration_s",
         "released_at", "added_at", "source", "licence",
     ),
-    "users": ("id", "gender", "age", "country", "language", "occupation", "interests"),
+    "users": (
+        "id", "gender", "age", "country", "language", "occupation", "device", "interests", "shares",
+    ),
     "events": (
         "event_id", "user_id", "item_id", "kind", "value", "time", "platform", "session",
         "position", "model_version",

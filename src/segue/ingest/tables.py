@@ -17,12 +17,12 @@ import polars as pl
 
 from segue.core.errors import BadInput
 from segue.core.types import Item, Profile, User
-from segue.ingest.checks import LISTS, Check, check, refuse, to_ours
+from segue.ingest.checks import LISTS, YES, Check, check, refuse, to_ours
 from segue.ingest.mapping import DEFAULT, REQUIRED, WHATS, Layout, Mapping
 from segue.ingest.presets import preset as load_preset
 from segue.ingest.reading import read_table
 from segue.ingest.rejects import ROW, gather, write_rejects
-from segue.store import catalogue, events, schema
+from segue.store import catalogue, events, profiles, schema
 from segue.store.workspace import Workspace
 
 What = Literal["items", "users", "events", "edges"]
@@ -197,6 +197,7 @@ def _items(workspace: Workspace, frame: pl.DataFrame, layout: Layout, tell: _Tel
 def _users(workspace: Workspace, frame: pl.DataFrame, layout: Layout, tell: _Teller) -> _Stored:
     refused, frame = _one_an_id(frame, ["id"], layout)
     frame = _lists(frame, layout).drop(ROW)
+    frame, shares = frame.drop("shares", strict=False), _shares(frame)
     fields = [n for n in frame.columns if n != "id"]
     stored = catalogue.Upserted(0, 0, 0)
     for start in range(0, len(frame), CHUNK_ROWS):
@@ -204,7 +205,17 @@ def _users(workspace: Workspace, frame: pl.DataFrame, layout: Layout, tell: _Tel
         people = [User(row.pop("id"), Profile(**row)) for row in rows]
         stored += catalogue.put_users(workspace.engine, people, fields=fields)
         tell(start + len(rows))
+    profiles.put_shares(workspace.engine, shares)
     return stored, refused
+
+
+def _shares(frame: pl.DataFrame) -> dict[str, bool]:
+    """Who said whether friends may see what they like."""
+    if "shares" not in frame.columns:
+        return {}
+    said = frame.filter(pl.col("shares").is_not_null())
+    yes = said["shares"].str.to_lowercase().is_in(list(YES))
+    return dict(zip(said["id"], yes, strict=True))
 
 
 def _with_nums(frame: pl.DataFrame, nums: dict[str, int], column: str, out: str) -> pl.DataFrame:

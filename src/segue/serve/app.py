@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 import segue
 from segue.core.errors import BadInput, NotFound, SegueError
 from segue.serve.guard import LOOPBACK, Guard
-from segue.serve.routes import api, audience, files, onboarding, page, social, taste, works
+from segue.serve.routes import api, audience, files, onboarding, page, profile, social, taste, works
 from segue.serve.routes.parts import ApiError
 from segue.serve.service import NoModel, Service
 
@@ -67,6 +67,7 @@ def create_app(service: Service, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
     )
     app.state.service = service
     app.include_router(social.router)
+    app.include_router(profile.router)
     app.include_router(taste.router)
     app.include_router(onboarding.router)
     app.include_router(audience.router)

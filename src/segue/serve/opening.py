@@ -21,6 +21,7 @@ def open_service(workspace: Workspace) -> Service:
         catalogue=stored,
         recommender=assembly.load_champion(workspace, stored.catalogue, content),
         behaviour=settings.behaviour,
+        profile_use=settings.profile.use,
         history_limit=settings.history_limit,
         contact=settings.contact,
         explore=settings.explore,

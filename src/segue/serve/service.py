@@ -17,6 +17,7 @@ from segue.core.behaviour import BehaviourWeights
 from segue.core.errors import NotFound, SegueError
 from segue.core.protocols import Foreseeing, Naming, Recommender, Sociable
 from segue.core.types import (
+    PROFILE_FIELDS,
     Bools,
     Event,
     Histories,
@@ -127,6 +128,7 @@ class Service:
     content: Vectors | None = None
     scene_search: SceneSearch | None = None
     reword: Reword | None = None
+    profile_use: tuple[str, ...] = PROFILE_FIELDS  # what of a profile may tell in a ranking
     history_limit: int = 1000  # newest events of a person that a question reads
     contact: Contact = field(default_factory=Contact)
     explore: Explore = field(default_factory=Explore)
@@ -219,7 +221,9 @@ class Service:
             friends=friends,
         )
         query = steered(query, edits, self.catalogue.catalogue, self.recommender)
-        return query if user is None else replace(query, profile=user.profile)
+        return (
+            query if user is None else replace(query, profile=user.profile.only(self.profile_use))
+        )
 
     def _among_friends(
         self, user_id: str, history: Histories, at: float
