@@ -82,7 +82,7 @@ def child(which: str, n: int) -> None:
     model = package.load(OUT / f"{which}-{known.hash}", known.catalogue, known.content)
     seen = known.interactions
     histories = seen.histories(np.unique(seen.users))
-    item = known.catalogue.ids[int(np.argsort(np.bincount(seen.items))[-30])]
+    item = known.catalogue.ids[int(np.argsort(np.bincount(seen.items))[-600])]
     find_audience(model, Simulated(histories, known.at, 100), Ask(item))  # compiled kernels load
     del data
     people = Simulated(histories, known.at, n)
