@@ -117,7 +117,7 @@ class Settings:
 
     seed: int = 0
     history_limit: int = 1000  # newest events of a person that a request reads
-    social: bool = True  # try at each training whether what friends did helps
+    social: bool = False  # try at each training whether what friends did helps
     track: str = NONE  # curves of trained nets: none, tensorboard, wandb (offline) or both
     behaviour: BehaviourWeights = field(default_factory=BehaviourWeights)
     understand: Understanding = field(default_factory=Understanding)

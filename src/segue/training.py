@@ -95,8 +95,8 @@ def with_social(training: Training, strategies: Sequence[str]) -> tuple[str, ...
     known = training.social is not None and len(training.social) > 0
     if SOCIAL in strategies and not known:
         raise BadInput(
-            f"strategy {SOCIAL!r} needs a social graph, and nobody follows anybody here; bring one "
-            "in with: segue import edges FILE"
+            f"strategy {SOCIAL!r} needs a social graph, and there is none here; bring one in with: "
+            "segue import edges FILE, and write social = true into segue.toml"
         )
     return tuple(dict.fromkeys([*strategies, *([SOCIAL] if known else [])]))
 

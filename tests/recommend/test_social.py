@@ -163,7 +163,7 @@ def test_it_is_tried_where_anybody_follows_anybody_and_only_there() -> None:
     alone = checkerboard()
     assert with_social(befriended(), ()) == ("social",)
     assert with_social(alone, ("als",)) == ("als",)
-    with pytest.raises(BadInput, match="segue import edges"):
+    with pytest.raises(BadInput, match="social = true"):
         evaluate(alone, seed=0, progress=lambda _: None, options=Options(strategies=("social",)))
 
 
