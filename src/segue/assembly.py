@@ -183,11 +183,12 @@ def train(
             goals=settings.goals,
             achieved=_achieved(settings, data),
         )
-        trained = training.train(data, seed=settings.seed, progress=say, options=options)
+        taught = _levelled(data)
+        trained = training.train(taught, seed=settings.seed, progress=say, options=options)
     learn_space(workspace, data, say)
     folder = workspace.models / trained.pipeline.version
     encoder = "" if data.content is None else data.content.encoder
-    package.save(trained.pipeline, folder, trained.report.headline, encoder)
+    package.save(trained.pipeline, folder, trained.report.headline, encoder, levelled=True)
     write_json(trained.report, folder.with_suffix(".report.json"))
     pictures = {}
     if recorder.curves:
@@ -205,6 +206,18 @@ def train(
     )
     retire_encoders(workspace)
     return trained.report
+
+
+def _levelled(data: Training) -> Training:
+    """The same with what all items of a kind share taken from their content."""
+    from dataclasses import replace
+
+    from segue.recommend.level import level
+
+    content = data.content
+    if content is None:
+        return data
+    return replace(data, content=level(content, data.catalogue.kinds))
 
 
 def _achieved(settings: Settings, data: Training) -> Achieved:
@@ -248,7 +261,9 @@ def evaluate(
         goals=settings.goals,
         achieved=_achieved(settings, data),
     )
-    return training.evaluate(data, seed=settings.seed, progress=say, options=options).report
+    return training.evaluate(
+        _levelled(data), seed=settings.seed, progress=say, options=options
+    ).report
 
 
 def evaluate_ratings(

@@ -25,6 +25,7 @@ from segue.recommend.blend import Blend, Blending, BlendSettings
 from segue.recommend.bridge import Bridge
 from segue.recommend.cold import Cold
 from segue.recommend.features import Side
+from segue.recommend.level import level
 from segue.recommend.newcomers import Newcomers
 from segue.recommend.outcomes import Outcomes
 from segue.recommend.pipeline import Line, Pipeline
@@ -47,11 +48,17 @@ _BLENDS: Mapping[str, tuple[Any, Any]] = {
 
 
 def save(
-    pipeline: Pipeline, folder: Path, metrics: Mapping[str, float], content_encoder: str = ""
+    pipeline: Pipeline,
+    folder: Path,
+    metrics: Mapping[str, float],
+    content_encoder: str = "",
+    *,
+    levelled: bool = False,
 ) -> Path:
     """Write the package; the folder appears whole or not at all. An older one is replaced.
 
-    ``content_encoder`` made the content vectors that the model was taught with.
+    ``content_encoder`` made the content vectors that the model was taught with; ``levelled``: each
+    kind's middle was taken from them, see :func:`level`.
     """
     deep = {_file(n) for n, p in pipeline.side.plan.parts.items() if is_deep(p.strategy)}
     files = {
@@ -71,6 +78,7 @@ def save(
         "fitted_at": pipeline.fitted_at,
         "lines": {"likeness": pipeline.likeness_line, "promise": pipeline.promise_line},
         "content": content_encoder,
+        "levelled": levelled,
         "plan": pipeline.side.plan.as_dict(),
         "blend": pipeline.blend.kind,
         "item_ids": hash_ids(pipeline.catalogue, len(pipeline.catalogue)),
@@ -141,6 +149,8 @@ def load(folder: Path, catalogue: Catalogue, content: Vectors | None) -> Pipelin
         other = bool(taught and content.encoder and taught != content.encoder)
         if other or content.dim != len(side.content.mean):
             content = None  # of another space than the model's
+    if content is not None and manifest.get("levelled", False):
+        content = level(content, catalogue.kinds)
     if content is not None:
         side.content.place(content.values, content.present)
         bridge.place()
