@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 from _catalogues import load
-from bench_works import groups
 
 from segue import datasets
 from segue.assembly import text_encoder
@@ -62,11 +61,10 @@ def shelf() -> Shelf:
     data = load(KINDS)
     found = pairs(data.works, Blocking())
     scored = score(data.works, found, Model.shipped(), Rarity(data.works))
-    members: dict[int, list[int]] = {}
-    of = groups(data, assign(data.works, scored, Rule()))
-    for n, root in enumerate(of):
-        members.setdefault(root, []).append(n)
-    told = {n: [data.items[m] for m in members[root] if m != n] for n, root in enumerate(of)}
+    told: dict[int, list[Item]] = {}  # what the catalogues that were joined to it directly say
+    for pair in assign(data.works, scored, Rule()).merged:
+        for a, b in ((pair.first, pair.second), (pair.second, pair.first)):
+            told.setdefault(a, []).append(data.items[b])
     space = judged()
     rows = [n for n, item in enumerate(data.items) if item.id in space]
     items = tuple(filled(data.items[n], told.get(n, [])) for n in rows)
