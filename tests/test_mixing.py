@@ -80,9 +80,7 @@ def test_where_the_default_serves_a_goal_as_well_it_stays(data: Training) -> Non
     found = evaluated(data, Goals(click=1.0))
     told = found.report.goals
     assert told is not None
-    if "the default" in found.report.tried[0][0]:
-        assert told.overlap.mean == 1
-        assert all(line.gap.mean == 0 for line in told.lines)
-        assert found.found.test.gain is None
-    else:
-        assert told.overlap.mean > 0.5
+    assert found.report.tried[0][0] == "for 100% click: the default"
+    assert told.overlap.mean == 1
+    assert all(line.gap.mean == 0 for line in told.lines)
+    assert found.found.test.gain is None
