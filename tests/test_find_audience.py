@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +162,15 @@ def test_only_the_newest_events_are_read(workspace: Workspace, model: Known) -> 
     nums = load_catalogue(workspace.engine).nums
     short = Crowd(workspace.engine, nums, BehaviourWeights(), limit=1)
     assert max(int(some.histories.counts.max()) for some in short.chunks(np.inf)) == 1
+
+
+def test_a_field_that_ranking_may_not_use_tells_nothing_of_an_audience(
+    workspace: Workspace, model: Known, source: Crowd
+) -> None:
+    whole = find_audience(model, source, Ask("new", N))
+    bare = find_audience(model, replace(source, uses=("gender",)), Ask("new", N))
+    assert len({m.probability for m in whole.members}) > 2
+    assert len({m.probability for m in bare.members}) == 2  # a fan or not; of no age
 
 
 def test_contacts_keep_people_in_peace(workspace: Workspace, model: Known, source: Crowd) -> None:

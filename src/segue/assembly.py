@@ -338,6 +338,7 @@ def audience(
         settings.behaviour,
         settings.history_limit,
         tastes.lent(workspace.engine),
+        settings.profile.use,
     )
     return find_audience(model, crowd, ask, peace=kept, tell=tell), num
 

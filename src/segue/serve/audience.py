@@ -34,6 +34,7 @@ def ask(
         service.behaviour,
         service.history_limit,
         tastes.lent(service.engine),
+        service.profile_use,
     )
     with _TURN:
         return find_audience(model, crowd, Ask(item_id, k, at, takers), peace=kept)

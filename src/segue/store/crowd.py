@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from segue.core.types import Bools, Doubles, Histories, Interactions, Profile
+from segue.core.types import PROFILE_FIELDS, Bools, Doubles, Histories, Interactions, Profile
 from segue.store import schema
 from segue.store.catalogue import joined, profile_of
 from segue.store.events import Prepared, Stretch, Weigher, inside
@@ -65,6 +65,7 @@ class Crowd:
     weigher: Weigher
     limit: int = 1000  # newest events of a person that are read, as for a request
     without: Mapping[int, Sequence[Stretch]] = field(default_factory=dict)  # when others used it
+    uses: tuple[str, ...] = PROFILE_FIELDS  # of profiles; the others are empty
 
     def size(self) -> int:
         """How many people there are."""
@@ -116,7 +117,7 @@ class Crowd:
         return People(
             tuple(row["id"] for row in speaks),
             nums,
-            _profiles(rows, links.accounts),
+            tuple(p.only(self.uses) for p in _profiles(rows, links.accounts)),
             self._histories(nums, columns, links),
         )
 
