@@ -39,6 +39,7 @@ from segue.recommend.pipeline import Pipeline, strategy_of
 from segue.recommend.plan import DEFAULT, POPULARITY, Part, part_of
 from segue.recommend.registry import STRATEGIES, kind_of, missing
 from segue.recommend.takers import Collector, Takers
+from segue.recommend.traits import tells
 from segue.tuning import tunable, tune
 
 Progress = Callable[[str], None]
@@ -46,6 +47,7 @@ Progress = Callable[[str], None]
 POPULAR, RECENT = "popular", "popular 30d"
 SHOWN = {POPULAR: "popular (all time)", RECENT: "recent popular (30 days)"}
 SOCIAL = "social"
+TRAITS = "traits"
 TUNED = " tuned"  # ends the name of a part with searched settings
 
 
@@ -101,6 +103,12 @@ def with_social(training: Training, strategies: Sequence[str]) -> tuple[str, ...
     return tuple(dict.fromkeys([*strategies, *([SOCIAL] if known else [])]))
 
 
+def with_traits(training: Training, strategies: Sequence[str]) -> tuple[str, ...]:
+    """The strategies, and what profiles tell where people of several groups tell it."""
+    known = [TRAITS] if tells(training.profiles) else []
+    return tuple(dict.fromkeys([*strategies, *known]))
+
+
 def extra_parts(strategies: Sequence[str], tuned: Sequence[Tuned]) -> dict[str, Part]:
     """Parts to try beside the default plan: named strategies, and all that tuning changed."""
     own = {part.strategy for part in DEFAULT.parts.values()}
@@ -126,7 +134,7 @@ def _evaluate(
     options: Options,
     look: Callable[[Folds], Look] | None = None,
 ) -> Evaluation:
-    strategies = with_social(training, options.strategies)
+    strategies = with_traits(training, with_social(training, options.strategies))
     for name in strategies:
         kind_of(name)  # unknown or not installed: say so before an hour of work
     began = time.monotonic()

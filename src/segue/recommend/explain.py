@@ -276,6 +276,8 @@ def profile_text(profile: Profile) -> str:
     words = [
         f"aged {group}" if group is not None else "",
         f"who are {profile.occupation}s" if profile.occupation else "",
+        f"in {profile.country}" if profile.country else "",
+        f"on {profile.device}" if profile.device else "",
     ]
     known = " ".join(w for w in words if w)
     return f"chosen by people {known}" if known else "chosen by people like you"

@@ -31,6 +31,23 @@ def labels(profile: Profile) -> tuple[str, str, str]:
     return profile.gender or "", age_group(profile.age) or "", profile.occupation or ""
 
 
+def log_ratios(
+    column: Sequence[str], users: Rows, items: Rows, n_items: int
+) -> tuple[tuple[str, ...], Floats]:
+    """The groups that a column of people names, and (n_groups + 1, n_items) how much more each
+    takes of an item than everybody does, as a smoothed log ratio; the last row, of who names none,
+    is 0. ``users`` and ``items`` are what was consumed."""
+    known = tuple(sorted({g for g in column if g}))
+    code = {name: n for n, name in enumerate(known)}
+    group = np.array([code.get(g, len(known)) for g in column], dtype=np.intp)
+    flat = group[users] * n_items + items
+    counts = np.bincount(flat, minlength=(len(known) + 1) * n_items).reshape(-1, n_items)[:-1]
+    share = counts.sum(axis=1, keepdims=True) / max(int(counts.sum()), 1)
+    expected = share * counts.sum(axis=0)
+    ratio = np.log((counts + SMOOTHING * share + 1e-9) / (expected + SMOOTHING * share + 1e-9))
+    return known, np.vstack([ratio, np.zeros((1, n_items))]).astype(np.float32)
+
+
 @dataclass
 class Groups:
     """Log ratios per item and group, learned on the item side. Unknown groups have ratio 0."""
@@ -45,19 +62,9 @@ class Groups:
         of_people = list(zip(*(labels(p) for p in training.profiles), strict=True)) or [(), (), ()]
         names, tables = [], []
         for column in of_people:
-            known = tuple(sorted({g for g in column if g}))
-            code = {name: n for n, name in enumerate(known)}
-            group = np.array([code.get(g, len(known)) for g in column], dtype=np.intp)
-            flat = group[users] * seen.n_items + items
-            size = (len(known) + 1) * seen.n_items
-            counts = np.bincount(flat, minlength=size).reshape(-1, seen.n_items)[:-1]
-            share = counts.sum(axis=1, keepdims=True) / max(int(counts.sum()), 1)
-            expected = share * counts.sum(axis=0)
-            ratio = np.log(
-                (counts + SMOOTHING * share + 1e-9) / (expected + SMOOTHING * share + 1e-9)
-            )
+            known, table = log_ratios(column, users, items, seen.n_items)
             names.append(known)
-            tables.append(np.vstack([ratio, np.zeros((1, seen.n_items))]).astype(np.float32))
+            tables.append(table)
         self.names, self.tables = tuple(names), tuple(tables)
 
     def affinity(self, profiles: Sequence[Profile], users: Rows, items: Rows) -> Floats:

@@ -24,7 +24,7 @@ PERSON = ("history length", "days away", "tenure", "mean weight", "last day")
 PROPOSING = ("popular 3d", "popular 10d", "popular 30d")
 CONTENT = "content"  # the part that every plan has: cold items are placed by it
 REASONS = ("history", "content", "popularity", "freshness", "profile", "activity", "social")
-GROUPS = ("history", "content", "popularity", "social")  # that a part may give
+GROUPS = ("history", "content", "popularity", "social", "profile")  # that a part may give
 RISING = ("history", "content", "social")
 
 

@@ -25,6 +25,7 @@ STRATEGIES: Mapping[str, str] = {
     "bm25": "segue.recommend.neighbours:Bm25",
     "people": "segue.recommend.people:People",
     "social": "segue.recommend.social:Social",
+    "traits": "segue.recommend.traits:Traits",
     "walk": "segue.recommend.walk:Walk",
     "slim": "segue.recommend.slim:Slim",
     "linear": "segue.recommend.linear:Linear",
