@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from segue.cli.shared import json_option, progress_bar, workspace_option
+from segue.cli.shared import json_option, progress_bar, time_of, workspace_option
 
 if TYPE_CHECKING:
     from segue.audience import Audience
@@ -58,7 +58,7 @@ def command(
 
     opened, now = Workspace.open(workspace), time.time()
     known = find(load_catalogue(opened.engine).catalogue, item)
-    ask = Ask(known.id, k, at=_time(at), takers=include_takers)
+    ask = Ask(known.id, k, at=time_of(at), takers=include_takers)
     with progress_bar("people", quiet=as_json) as tell:
         found, num = assembly.audience(
             opened, ask, respect=campaign is not None, now=now, tell=tell
@@ -80,25 +80,6 @@ def command(
         click.echo(f"{len(found.members):,} people written to {table}")
     if campaign is not None:
         click.echo(f"{recorded:,} contacts recorded for {campaign!r}")
-
-
-def _time(text: str | None) -> float | None:
-    from datetime import UTC, datetime
-
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        told = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{text!r} is no time; write 2026-05-31, 2026-05-31T12:00 or Unix seconds",
-            param_hint="--at",
-        ) from error
-    return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
 
 
 def _write(found: Audience, path: Path) -> None:

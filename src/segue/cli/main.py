@@ -27,6 +27,7 @@ COMMANDS = {
     "train": ("segue.cli.train:command", "Tune, train, measure and let the new model serve."),
     "evaluate": ("segue.cli.evaluate:command", "Show the measured quality of what serves."),
     "audience": ("segue.cli.audience:command", "Whom an item suits, with segments in words."),
+    "features": ("segue.cli.features:command", "What ranking sees of a person, at any time."),
     "strategies": ("segue.cli.strategies:command", "List every strategy and what it needs."),
     "serve": ("segue.cli.serve:command", "Serve the API and the page."),
     "demo": ("segue.cli.demo:command", "Real films, people and media, ready to look at."),

@@ -230,3 +230,23 @@ def print_ratings(report: RatingReport) -> None:
     console.print(table)
     train, valid, test = report.n_ratings
     console.print(f"{train:,} ratings train, {valid:,} validation, {test:,} test", highlight=False)
+
+
+def time_of(text: str | None) -> float | None:
+    """Unix seconds of a time as people write it; None for none."""
+    from datetime import UTC, datetime
+
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no time; write 2026-05-31, 2026-05-31T12:00 or Unix seconds",
+            param_hint="--at",
+        ) from error
+    return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()

@@ -185,7 +185,7 @@ _RECENT = Prepared(
 _HISTORY = Prepared(
     sa.select(_E.time, _E.num, _ITEM, _E.kind, _E.value)
     .select_from(_DONE)
-    .where(_E.user_num == sa.bindparam("user"))
+    .where(_E.user_num == sa.bindparam("user"), _E.time < sa.bindparam("before"))
     .order_by(_E.time.desc(), _E.num.desc())
     .limit(sa.bindparam("limit"))
 )
@@ -230,11 +230,11 @@ def person_nums(connection: sa.Connection, user_id: str) -> tuple[int, ...]:
 
 
 def _newest(
-    statement: Prepared, connection: sa.Connection, user_id: str, limit: int
+    statement: Prepared, connection: sa.Connection, user_id: str, limit: int, **given: float
 ) -> Sequence[tuple[Any, ...]]:
     """A person's newest events over all their accounts; rows begin with the time and the key."""
     nums = person_nums(connection, user_id)
-    found = [statement.all(connection, user=num, limit=limit) for num in nums]
+    found = [statement.all(connection, user=num, limit=limit, **given) for num in nums]
     if len(found) == 1:
         return found[0]
     every = sorted((row for rows in found for row in rows), key=lambda r: r[:2], reverse=True)
@@ -258,16 +258,16 @@ class Read:
 
 def history(
     engine: sa.Engine, user_id: str, item_nums: npt.NDArray[np.int64], weigher: Weigher,
-    *, limit: int = 1000, without: Sequence[Stretch] = (),
+    *, limit: int = 1000, without: Sequence[Stretch] = (), before: float = np.inf,
 ) -> Read:  # fmt: skip
     """A person's history for a catalogue whose row r has key ``item_nums[r]`` (ascending).
 
     It holds what they did on every account that is theirs, with each work under the row that
     stands for it. Events on items outside the catalogue are left out, and those of the stretches
-    ``without``. Empty for an unknown person.
+    ``without``, and those not strictly ``before`` a time. Empty for an unknown person.
     """
     with engine.connect() as connection:
-        found = _newest(_HISTORY, connection, user_id, limit)
+        found = _newest(_HISTORY, connection, user_id, limit, before=before)
     own = [row for row in found[::-1] if not inside(row[0], without)] if without else found[::-1]
     return Read(_one_history(own, item_nums, weigher), len(found) == limit)
 
