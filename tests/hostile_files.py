@@ -293,7 +293,11 @@ def originals(folder: Path) -> list[Path]:
         media_makers.sound(folder / "a.wav", 0.5, "pcm_s16le"),
     ]  # fmt: skip
     (folder / "a.srt").write_text(media_makers.CUES)
-    made.append(folder / "a.srt")
+    (folder / "a.nfo").write_text(media_makers.NFO)
+    song = media_makers.sound_with_lyrics(
+        folder / "a.mp3", [(1000, "The tide comes in"), (3500, "and the lamps go out")]
+    )
+    made += [folder / "a.srt", folder / "a.nfo", song]
     videos = (
         ("a.mp4", "mpeg4", "aac"),
         ("b.mp4", "libx264", "aac"),

@@ -32,6 +32,32 @@ CUES = (
     "1\n00:00:00,500 --> 00:00:01,500\nHello there\n\n2\n00:00:02,000 --> 00:00:03,000\nGoodbye\n"
 )
 
+NFO = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<movie>
+  <title>Low Tide</title>
+  <originaltitle>Ebbe</originaltitle>
+  <ratings><rating name="imdb" max="10" default="true"><value>7.1</value></rating></ratings>
+  <userrating>8</userrating>
+  <plot>A ferry runs aground &amp; nobody minds.</plot>
+  <runtime>96</runtime>
+  <mpaa>PG</mpaa>
+  <playcount>2</playcount>
+  <lastplayed>2024-05-03 21:14:00</lastplayed>
+  <uniqueid type="tmdb">1234</uniqueid>
+  <uniqueid type="imdb" default="true">tt0012345</uniqueid>
+  <genre>Drama</genre>
+  <genre>Sea / Comedy</genre>
+  <tag>ferry</tag>
+  <credits>Ada Pen</credits>
+  <director>Bo Strand</director>
+  <premiered>2009-02-11</premiered>
+  <actor><name>Cy Rock</name><role>Mate</role><order>0</order></actor>
+  <actor><name>Di Vale</name><role>Cook</role><order>1</order></actor>
+  <resume><position>600.0</position><total>5760.0</total></resume>
+</movie>
+https://example.org/title/tt0012345?a=1&b=2
+"""
+
 
 def picture(path: Path, width: int = 320, height: int = 240, hue: int = 90) -> Path:
     ramp = np.linspace(0, 255, width, dtype=np.uint8)
@@ -66,6 +92,18 @@ def sound(
         out.metadata.update(dict(tags or {}))
         stream = out.add_stream(codec, rate=44100, layout="mono")
         _add_sound(out, stream, seconds)
+    return path
+
+
+def sound_with_lyrics(path: Path, lines: Sequence[tuple[int, str]]) -> Path:
+    """A real ID3v2.3 frame of synchronised lyrics: UTF-16, times in milliseconds."""
+    sound(path, 1.0, "libmp3lame")
+    body = b"\x01eng\x02\x01\xff\xfe\0\0"
+    for time_ms, words in lines:
+        body += words.encode("utf-16") + b"\0\0" + time_ms.to_bytes(4, "big")
+    frame = b"SYLT" + len(body).to_bytes(4, "big") + b"\0\0" + body
+    size = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    path.write_bytes(b"ID3\x03\0\0" + size + frame + path.read_bytes())
     return path
 
 

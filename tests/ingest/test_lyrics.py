@@ -41,18 +41,6 @@ def uslt(path: Path, words: str) -> Path:
     return path
 
 
-def sylt(path: Path, lines: list[tuple[int, str]], *, kind: int = 1) -> Path:
-    """A real ID3v2.3 frame of synchronised lyrics: UTF-16, times in milliseconds."""
-    media_makers.sound(path, 1.0, "libmp3lame")
-    body = b"\x01eng\x02" + bytes([kind]) + b"\xff\xfe\0\0"
-    for time_ms, words in lines:
-        body += words.encode("utf-16") + b"\0\0" + time_ms.to_bytes(4, "big")
-    frame = b"SYLT" + len(body).to_bytes(4, "big") + b"\0\0" + body
-    size = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))
-    path.write_bytes(b"ID3\x03\0\0" + size + frame + path.read_bytes())
-    return path
-
-
 def flac(path: Path, words: str) -> Path:
     return media_makers.sound(path, 1.0, "flac", {"LYRICS": words})
 
@@ -122,7 +110,7 @@ def test_of_several_lyrics_the_timed_ones_count():
 
 def test_synchronised_lyrics_of_id3_are_cues(folder):
     lines = [(1000, "The tide comes in"), (3500, "and the lamps go out"), (19_500, "one by one")]
-    sylt(folder / "song.mp3", lines)
+    media_makers.sound_with_lyrics(folder / "song.mp3", lines)
     item = sources_of(folder)
     assert item.cues[0] == Cue(1.0, 3.5, "The tide comes in")
     assert [cue.text for cue in item.cues] == [words for _, words in lines]
@@ -130,7 +118,9 @@ def test_synchronised_lyrics_of_id3_are_cues(folder):
 
 @pytest.mark.parametrize("cut", range(14, 120, 7))
 def test_a_damaged_id3_tag_costs_no_sound(folder, cut):
-    path = sylt(folder / "song.mp3", [(1000, "The tide comes in"), (3500, "and goes out again")])
+    path = media_makers.sound_with_lyrics(
+        folder / "song.mp3", [(1000, "The tide comes in"), (3500, "and goes out again")]
+    )
     whole = path.read_bytes()
     path.write_bytes(whole[:cut] + bytes([255, 255]) + whole[cut + 2 :])
     (found,) = scan([folder])

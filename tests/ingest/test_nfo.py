@@ -21,31 +21,7 @@ from segue.ingest.scan import scan
 from segue.store import schema
 from segue.store.workspace import Workspace
 
-MOVIE = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
-<movie>
-  <title>Low Tide</title>
-  <originaltitle>Ebbe</originaltitle>
-  <ratings><rating name="imdb" max="10" default="true"><value>7.1</value></rating></ratings>
-  <userrating>8</userrating>
-  <plot>A ferry runs aground &amp; nobody minds.</plot>
-  <runtime>96</runtime>
-  <mpaa>PG</mpaa>
-  <playcount>2</playcount>
-  <lastplayed>2024-05-03 21:14:00</lastplayed>
-  <uniqueid type="tmdb">1234</uniqueid>
-  <uniqueid type="imdb" default="true">tt0012345</uniqueid>
-  <genre>Drama</genre>
-  <genre>Sea / Comedy</genre>
-  <tag>ferry</tag>
-  <credits>Ada Pen</credits>
-  <director>Bo Strand</director>
-  <premiered>2009-02-11</premiered>
-  <actor><name>Cy Rock</name><role>Mate</role><order>0</order></actor>
-  <actor><name>Di Vale</name><role>Cook</role><order>1</order></actor>
-  <resume><position>600.0</position><total>5760.0</total></resume>
-</movie>
-https://example.org/title/tt0012345?a=1&b=2
-"""
+MOVIE = media_makers.NFO
 LATIN = '<?xml version="1.0" encoding="iso-8859-1"?><movie><title>Müde</title></movie>'
 EPISODE = """<episodedetails><title>Ropes</title><showtitle>Harbour</showtitle>
 <season>1</season><episode>2</episode><plot>Knots.</plot></episodedetails>"""
