@@ -23,5 +23,5 @@ def test_a_few_mutants():
 
 @pytest.mark.slow
 def test_twenty_thousand_mutants():
-    """About an hour on one core; ``benchmarks/bench_mutants.py`` lists them and times each."""
+    """Some five minutes on one core; ``benchmarks/bench_mutants.py`` lists them and times each."""
     look_at(20_000, seed=7)
